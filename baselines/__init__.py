@@ -1,0 +1,1 @@
+"""Reference models that come with mmbench."""

@@ -1,0 +1,1 @@
+"""Floors: models that show what a task gives away."""

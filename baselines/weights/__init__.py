@@ -1,0 +1,1 @@
+"""Trained weights, as TASK/DATASET/MODEL.safetensors."""

@@ -1,0 +1,118 @@
+"""Weights on disk: safetensors whose header says how to build the model again. Never a pickle."""
+
+import json
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+from typing import Any, cast
+
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save as to_bytes
+from torch import Tensor, nn
+
+from mmbench.errors import HarnessError, UsageError
+
+_FORMAT = 1
+_KEY = "mmbench"
+_PICKLES = (b"PK\x03\x04", b"\x80")  # torch.save writes a zip of pickles; older and plain pickles start with PROTO
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """What a weights file says of itself.
+
+    Attributes:
+        model: the model's registered name.
+        config: what `ModelFactory.restore` takes.
+        training: how the weights came about (task, data set, seed, options, validation metric).
+    """
+
+    model: str
+    config: dict[str, Any]
+    training: dict[str, Any]
+
+
+def save_weights(path: Path, module: nn.Module, header: Header) -> None:
+    """Write weights and header atomically: the file is whole or not there.
+
+    Raises:
+        HarnessError: it cannot be written.
+    """
+    content = {"format": _FORMAT, "model": header.model, "config": header.config, "training": header.training}
+    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in module.state_dict().items()}
+    temporary = path.with_name(f".{path.name}.tmp")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary.write_bytes(to_bytes(tensors, metadata={_KEY: json.dumps(content, sort_keys=True)}))
+        temporary.replace(path)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        raise HarnessError(f"cannot write weights {path}: {error.strerror}") from error
+
+
+def check_folder(folder: Path) -> None:
+    """Find out before training whether weights can be written to `folder`, which is made.
+
+    Raises:
+        UsageError: they cannot.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise UsageError(f"cannot write weights to {folder}: {error.strerror}") from error
+
+
+def read_weights(path: Path) -> tuple[Header, dict[str, Tensor]]:
+    """Read header and tensors.
+
+    Raises:
+        UsageError: missing, a pickle, truncated, not safetensors, or without mmbench's header.
+    """
+    if not path.is_file():
+        raise UsageError(f"weights file {str(path)!r} does not exist")
+    with path.open("rb") as file:
+        start = file.read(4)
+    if start.startswith(_PICKLES):
+        raise UsageError(f"{path} is a pickle, which can run code when it is read; mmbench reads safetensors only")
+    try:
+        with safe_open(path, framework="pt") as file:
+            metadata: Mapping[str, str] = file.metadata() or {}
+            tensors = {name: cast("Tensor", file.get_tensor(name)) for name in file.keys()}  # noqa: SIM118  # no mapping
+    except SafetensorError as error:
+        raise UsageError(f"{path} is not a whole safetensors file (truncated or damaged): {error}") from error
+    if _KEY not in metadata:
+        raise UsageError(f"{path} was not written by `mmbench train`: its header names no mmbench model")
+    content = json.loads(metadata[_KEY])
+    if content["format"] > _FORMAT:
+        raise UsageError(
+            f"{path} has weights format {content['format']}; this mmbench reads up to {_FORMAT}: upgrade mmbench"
+        )
+    return Header(content["model"], content["config"], content["training"]), tensors
+
+
+def load_tensors(module: nn.Module, tensors: Mapping[str, Tensor], path: Path) -> None:
+    """Put tensors into a module of exactly that architecture.
+
+    Raises:
+        UsageError: names or shapes differ; says which first.
+    """
+    own = module.state_dict()
+    for name in sorted({*own, *tensors}):
+        has = tuple(tensors[name].shape) if name in tensors else None
+        needs = tuple(own[name].shape) if name in own else None
+        if has != needs:
+            raise UsageError(
+                f"{path} is of another architecture: "
+                f"{name} is {has if has is not None else 'absent'} there, "
+                f"{needs if needs is not None else 'absent'} in the model"
+            )
+    module.load_state_dict(dict(tensors))
+
+
+def file_sha256(path: Path) -> str:
+    """SHA-256 of a file's bytes, in hexadecimal."""
+    return sha256(path.read_bytes()).hexdigest()

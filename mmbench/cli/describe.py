@@ -1,0 +1,120 @@
+"""What `mmbench show` tells of one thing, as plain JSON values."""
+
+import inspect
+from collections.abc import Callable
+from dataclasses import asdict, is_dataclass
+from typing import Any
+
+from mmbench.errors import UsageError
+from mmbench.registry import Kind, registry
+
+Fields = dict[str, Any]
+
+
+def describe(kind: Kind, name: str) -> Fields:
+    """Everything known of one registered thing; imports it.
+
+    Raises:
+        UsageError: no such name, or it cannot be imported, or it is no such thing.
+    """
+    entry = registry.entry(kind, name)
+    thing = registry.load(kind, name)
+    try:
+        details = _DETAILS[kind](thing)
+    except Exception as error:  # foreign code: anything may be missing, and a constructor may fail
+        raise UsageError(
+            f"{kind} {name!r} of {entry.origin} does not fit its kind: {type(error).__name__}: {error}"
+        ) from error
+    fields = {"kind": kind, "name": name, "origin": entry.origin, **details}
+    if kind == "fusion":
+        fields["as_model"] = f"--model {name}"
+    if kind == "dataset":  # its card says it all
+        return fields
+    if inspect.isclass(thing) or inspect.isroutine(thing):
+        place = f"{thing.__module__}:{thing.__qualname__}"
+        return {**fields, "defined_in": place, "documentation": inspect.getdoc(thing) or ""}
+    # The docstring of another object is that of its class, which says nothing about the object.
+    return {**fields, "type": type(thing).__qualname__, "documentation": entry.summary}
+
+
+def _task(task: Any) -> Fields:
+    return asdict(task.card)
+
+
+def _dataset(card: Any) -> Fields:
+    fields: Fields = card.model_dump(mode="json")
+    return fields
+
+
+def _metric(metric: Any) -> Fields:
+    return {
+        "direction": "higher is better" if metric.higher_is_better else "lower is better",
+        "proportion": metric.proportion,
+        "columns": list(metric.columns),
+    }
+
+
+def _model(model: Any) -> Fields:
+    abilities = [ability for ability in ("classify", "generate", "embed") if hasattr(model, ability)]
+    fields: Fields = {"abilities": abilities} if abilities else {}
+    if is_dataclass(model) and not isinstance(model, type):
+        return {**fields, **asdict(model)}
+    modalities = getattr(model, "modalities", None)
+    return {**fields, "modalities": list(modalities)} if modalities is not None else fields
+
+
+def _fusion(fusion: Any) -> Fields:
+    least, most = fusion.arity
+    fields = {
+        "level": fusion.level,
+        "modalities": f"{least} or more" if most is None else f"{least} to {most}" if most > least else f"{least}",
+        "options": _options(fusion, {"modalities", "width"}),
+    }
+    if fusion.level == "feature":
+        count, width = max(least, 2 if most is None or most > 1 else 1), _default_width()
+        built = fusion([f"m{index}" for index in range(count)], width)
+        fields["parameters"] = {"count": _count(built), "modalities": count, "width": width}
+    return fields
+
+
+def _encoder(encoder: Any) -> Fields:
+    from mmbench.fusion import Encoder
+
+    fields = {"modality": encoder.modality, "options": _options(encoder, {"width"})}
+    # Where the options come from training values (a vocabulary), so does the size.
+    if encoder.learn_options.__func__ is Encoder.learn_options.__func__:  # type: ignore[attr-defined]
+        width = _default_width()
+        fields["parameters"] = {"count": _count(encoder(width)), "width": width}
+    return fields
+
+
+def _default_width() -> int:
+    from mmbench.fusion import FusionConfig
+
+    width: int = inspect.signature(FusionConfig).parameters["width"].default
+    return width
+
+
+def _count(module: Any) -> int:
+    return sum(parameter.numel() for parameter in module.parameters())
+
+
+def _options(make: Any, given: set[str]) -> dict[str, Any]:
+    """Options of a constructor with their defaults, without those that mmbench itself gives."""
+    named = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
+    parameters = inspect.signature(make).parameters.values()
+    return {
+        parameter.name: "required" if parameter.default is parameter.empty else str(parameter.default)
+        for parameter in parameters
+        if parameter.kind in named and parameter.name not in given
+    }
+
+
+_DETAILS: dict[Kind, Callable[[Any], Fields]] = {
+    "task": _task,
+    "model": _model,
+    "fusion": _fusion,
+    "encoder": _encoder,
+    "dataset": _dataset,
+    "metric": _metric,
+}

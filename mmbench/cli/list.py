@@ -1,0 +1,107 @@
+"""`mmbench list`: what is installed, without importing it."""
+
+from typing import Annotated, Any
+
+import typer
+
+from mmbench.cli.console import JsonOption, PluginOption, console, join, load_plugins, print_json
+from mmbench.errors import MMBenchError, unknown_name
+from mmbench.registry import Kind, registry
+
+TITLES: dict[Kind, str] = {
+    "task": "tasks",
+    "model": "models",
+    "fusion": "fusions",
+    "encoder": "encoders",
+    "dataset": "datasets",
+    "metric": "metrics",
+}
+
+
+def list_(
+    kind: Annotated[
+        str | None, typer.Argument(metavar="[KIND]", help=f"One of {', '.join(TITLES.values())}; default: all.")
+    ] = None,
+    plugin: PluginOption = None,
+    json: JsonOption = False,
+) -> None:
+    """List the tasks, models, fusions, encoders, data sets and metrics that are installed."""
+    kinds = list(TITLES) if kind is None else [parse_kind(kind)]
+    load_plugins(plugin)
+    found = {each: [_describe(each, name) for name in registry.names(each)] for each in kinds}
+    if json:
+        print_json(_as_json(found))
+    else:
+        _print(found)
+
+
+def parse_kind(text: str) -> Kind:
+    """The kind that a user means, in singular or plural.
+
+    Raises:
+        UsageError: there is none such; gives the nearest.
+    """
+    for kind, title in TITLES.items():
+        if text.lower() in (kind, title):
+            return kind
+    raise unknown_name("kind", text, TITLES.values())
+
+
+def model_names() -> list[str]:
+    """Every name that `--model` takes: the models, and the fusions, which get encoders and a head."""
+    return sorted({*registry.names("model"), *registry.names("fusion")})
+
+
+def _describe(kind: Kind, name: str) -> dict[str, str]:
+    try:
+        entry = registry.entry(kind, name)
+        summary = _card_summary(name) if kind == "dataset" else entry.summary
+    except MMBenchError as error:  # one broken plugin must not hide the others
+        return {"name": name, "summary": f"({error})", "origin": ""}
+    return {"name": name, "summary": summary, "origin": entry.origin}
+
+
+def _card_summary(name: str) -> str:
+    """A data set is an object, not source with a docstring; its card is light enough to load."""
+    from mmbench.data.card import DatasetCard
+
+    card = registry.load("dataset", name)
+    if not isinstance(card, DatasetCard):
+        return f"(is a {type(card).__name__}, not a DatasetCard)"
+    return f"{card.title} ({join(f'{split} {count:,}' for split, count in card.splits.items())})"
+
+
+def _as_json(found: dict[Kind, list[dict[str, str]]]) -> dict[str, Any]:
+    data: dict[str, Any] = {TITLES[kind]: entries for kind, entries in found.items()}
+    if "model" in found:
+        data["model_names"] = model_names()
+    return data
+
+
+def _print(found: dict[Kind, list[dict[str, str]]]) -> None:
+    from rich.table import Table
+    from rich.text import Text
+
+    out = console()
+    for kind, entries in found.items():
+        table = Table(title=f"{TITLES[kind]} ({len(entries)})", title_justify="left", title_style="bold", box=None)
+        table.add_column("name", no_wrap=True, style="cyan")
+        table.add_column("summary")
+        table.add_column("from", style="dim")
+        for entry in entries:
+            table.add_row(*(Text(entry[key]) for key in ("name", "summary", "origin")))
+        out.print(table)
+        if kind == "model" and registry.names("fusion"):
+            out.print(Text(f" Every fusion is a model too: --model also takes {join(registry.names('fusion'))}."))
+        out.print()
+    out.print(Text(_next_steps(found)))
+
+
+def _next_steps(found: dict[Kind, list[dict[str, str]]]) -> str:
+    names = [entry["name"] for entries in found.values() for entry in entries]
+    steps = [f"mmbench show {names[0]}"] if names else []
+    models = registry.names("fusion") or registry.names("model")
+    tasks = registry.names("task")
+    if models and tasks:
+        steps.append(f"mmbench eval --model {models[0]} --task {tasks[0]}")
+    return "Next: " + " or ".join(steps) if steps else "Nothing is installed; `mmbench doctor` may say why."

@@ -1,0 +1,94 @@
+"""One run as people read it: metrics with intervals, breakdowns, cost, and what needs attention."""
+
+from pathlib import Path
+
+from rich import box
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from mmbench.leaderboard.cells import MISSING, number, size
+from mmbench.record.schema import MetricValue, RunRecord
+
+_FAILURES_SHOWN = 5
+
+
+def print_run(record: RunRecord, folder: Path, console: Console) -> None:
+    """Print a run and where its record is."""
+    data = record.dataset
+    limited = "" if data.limit is None else " [yellow](limited: not comparable with a full run)[/]"
+    console.print(
+        f"\n[bold]{escape(record.model.name)}[/] · {escape(record.task)} · {escape(data.name)} {escape(data.split)}, "
+        f"{data.n:,} samples{limited}"
+    )
+    console.print(_metrics_table(record))
+    for key, values in record.breakdowns.items():
+        console.print(_breakdown_table(record, key, values))
+    for line in (*_cost_lines(record), *_attention(record)):
+        console.print(line)
+    console.print(f"record       {escape(str(folder / 'record.json'))}", soft_wrap=True)
+
+
+def _metrics_table(record: RunRecord) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    table.add_column("metric")
+    for header in ("value", f"{_level(record)} interval", "n"):
+        table.add_column(header, justify="right")
+    table.add_column("method", style="dim")
+    for name, metric in record.metrics.items():
+        style = "bold" if name == record.main_metric else ""
+        table.add_row(name, number(metric.value), _interval(metric), f"{metric.n:,}", metric.method, style=style)
+    return table
+
+
+def _breakdown_table(record: RunRecord, key: str, values: dict[str, dict[str, MetricValue]]) -> Table:
+    """The main metric by the values of one key: within one of them, per-class metrics say little."""
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    table.add_column(key.replace("_", " "))
+    for header in (record.main_metric, f"{_level(record)} interval", "n"):
+        table.add_column(header, justify="right")
+    table.add_column("method", style="dim")
+    for value, metrics in values.items():
+        metric = metrics[record.main_metric]
+        table.add_row(escape(value), number(metric.value), _interval(metric), f"{metric.n:,}", metric.method)
+    return table
+
+
+def _cost_lines(record: RunRecord) -> list[str]:
+    cost = record.cost
+    return [
+        f"throughput   {cost.throughput.samples_per_s:,.0f} samples/s (quality pass, decoding included)",
+        f"wall time    {cost.wall_s:.1f} s, of which loading {cost.load_s:.1f} s",
+        f"peak memory  {size(cost.memory.peak_bytes)} ({escape(cost.memory.method)})",
+        f"parameters   {record.model.parameters:,}",
+        f"weights      {escape(record.model.weights.source) if record.model.weights else MISSING}",
+    ]
+
+
+def _attention(record: RunRecord) -> list[str]:
+    """What a reader of the numbers must not miss."""
+    found = []
+    if record.failures:
+        found.append(f"[yellow]unscored     {len(record.failures):,} of {record.dataset.n:,} samples failed[/]")
+        found += [
+            escape(f"             {failure.id}: {failure.stage}: {failure.reason}")
+            for failure in record.failures[:_FAILURES_SHOWN]
+        ]
+    checks = record.settings.get("checks")
+    invariance = checks.get("batch_invariance") if isinstance(checks, dict) else None
+    if isinstance(invariance, dict) and invariance["differ"]:
+        found.append(
+            f"[yellow]batching     changes {invariance['differ']} of {invariance['samples']} predictions "
+            f"(batch size {invariance['batch_size']} against 1)[/]"
+        )
+    return found
+
+
+def _level(record: RunRecord) -> str:
+    return f"{100 * record.metrics[record.main_metric].level:g} %"
+
+
+def _interval(metric: MetricValue) -> str:
+    if metric.low is None or metric.high is None:
+        return MISSING
+    return f"{number(metric.low)} – {number(metric.high)}"

@@ -1,0 +1,115 @@
+"""`mmbench show`: everything about one registered thing, or about one run."""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from mmbench.cli.console import JsonOption, PluginOption, console, join, load_plugins, print_json
+from mmbench.cli.list import TITLES, parse_kind
+from mmbench.errors import unknown_name
+from mmbench.registry import Kind, registry
+
+if TYPE_CHECKING:
+    from mmbench.record.schema import RunRecord
+
+LONGEST = 12
+"""Values of a sequence that are still printed one by one."""
+
+
+def show(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="A registered name, a run's folder, or its record.json.")],
+    kind: Annotated[
+        str | None, typer.Option("--kind", help=f"Only this kind, where several have the name: {', '.join(TITLES)}.")
+    ] = None,
+    plugin: PluginOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Show all there is to know about a task, model, fusion, encoder, data set, metric, or run."""
+    wanted = tuple(TITLES) if kind is None else (parse_kind(kind),)
+    load_plugins(plugin)
+    kinds = [each for each in wanted if name in registry.names(each)]
+    if not kinds and kind is None and Path(name).exists():
+        _show_run(Path(name), json)
+    elif not kinds:
+        known = {known for each in wanted for known in registry.names(each)}
+        raise unknown_name("name" if kind is None else wanted[0], name, known)
+    else:
+        _show_things(kinds, name, json)
+
+
+def _show_things(kinds: list[Kind], name: str, json: bool) -> None:
+    from mmbench.cli.describe import describe
+
+    described = [describe(each, name) for each in kinds]
+    if json:
+        print_json(described)
+        return
+    for fields in described:
+        _print_thing(fields)
+
+
+def _print_thing(fields: Mapping[str, Any]) -> None:
+    from rich.text import Text
+
+    out = console()
+    out.print(Text(f"{fields['kind']} {fields['name']}", style="bold cyan"))
+    shown = {key: value for key, value in fields.items() if key not in ("kind", "name", "documentation")}
+    _print_fields(shown)
+    if documentation := fields.get("documentation"):
+        out.print()
+        out.print(Text(documentation))
+    out.print()
+
+
+def _show_run(path: Path, json: bool) -> None:
+    from mmbench.record.store import Store
+
+    record = Store(path).load(path)
+    if json:
+        print_json(record.model_dump(mode="json"))
+    else:
+        _print_run(record, path if path.is_dir() else path.parent)
+
+
+def _print_run(record: "RunRecord", folder: Path) -> None:
+    """As `eval` prints it, then all the rest of the record."""
+    from mmbench.cli.report import print_run
+
+    out = console()
+    print_run(record, folder, out)
+    out.print()
+    _print_fields(record.model_dump(mode="json", exclude={"metrics", "breakdowns", "failures"}))
+
+
+def _print_fields(fields: Mapping[str, Any]) -> None:
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=None, show_header=False)
+    table.add_column(no_wrap=True, style="dim")
+    table.add_column()
+    for label, value in _flat(fields):
+        table.add_row(Text(label), Text(value))
+    console().print(table)
+
+
+def _flat(fields: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
+    """Nested values as (dotted name, text), without what is empty."""
+    for key, value in fields.items():
+        label = f"{prefix}{key}"
+        if isinstance(value, Mapping):
+            yield from _flat(value, f"{label}.")
+        elif isinstance(value, list | tuple) and value and isinstance(value[0], Mapping):
+            for index, item in enumerate(value[:LONGEST]):
+                yield from _flat(item, f"{label}.{index}.")
+            if len(value) > LONGEST:
+                yield label, f"({len(value) - LONGEST:,} more)"
+        elif isinstance(value, list | tuple):
+            text = join(value) if len(value) <= LONGEST else f"({len(value):,} values; --json has them)"
+            yield label, text
+        elif isinstance(value, int) and not isinstance(value, bool):
+            yield label, f"{value:,}"
+        elif value not in (None, ""):
+            yield label, str(value)

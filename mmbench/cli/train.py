@@ -1,0 +1,90 @@
+"""`mmbench train`: weights from a training split."""
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from mmbench.cli.console import JsonOption, PluginOption, console, load_plugins, print_json
+
+if TYPE_CHECKING:
+    from mmbench.engine.train import Trained
+
+
+def train(
+    model: Annotated[str, typer.Option("--model", help="A model or a fusion; `mmbench list models` shows them.")],
+    task: Annotated[str, typer.Option("--task", help="What to train it for.")],
+    *,
+    dataset: Annotated[
+        str | None, typer.Option("--dataset", help="A data set of the task.", show_default="the task's default")
+    ] = None,
+    seed: Annotated[int, typer.Option("--seed", help="Of initial weights and of the order of samples.")] = 0,
+    epochs: Annotated[int, typer.Option("--epochs", help="Passes over the training samples, at most.")] = 10,
+    batch_size: Annotated[int, typer.Option("--batch-size", help="Samples a step.")] = 256,
+    learning_rate: Annotated[float, typer.Option("--learning-rate", help="Peak of the one-cycle schedule.")] = 3e-3,
+    weight_decay: Annotated[float, typer.Option("--weight-decay", help="Of AdamW.")] = 0.01,
+    patience: Annotated[int, typer.Option("--patience", help="Epochs without a better validation metric.")] = 4,
+    validation: Annotated[float, typer.Option("--validation", help="Fraction of the groups that is held out.")] = 0.1,
+    limit: Annotated[int | None, typer.Option("--limit", help="Only the first samples of the training split.")] = None,
+    workers: Annotated[int, typer.Option("--workers", help="Loader processes.")] = 1,
+    device: Annotated[str, typer.Option("--device", help="cpu, cuda, ...")] = "cpu",
+    threads: Annotated[int, typer.Option("--threads", help="PyTorch threads on the CPU.")] = 1,
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "--output", metavar="FILE", help="The weights file.", show_default="weights/TASK/DATASET/MODEL.safetensors"
+        ),
+    ] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with an interrupted training.")] = False,
+    plugin: PluginOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Train a model and keep its best epoch, by a validation part taken from the training split.
+
+    The same seed and number of threads give the same weights. `mmbench eval` finds the weights by itself.
+    """
+    from mmbench.engine.options import TrainOptions
+
+    options = TrainOptions(
+        epochs=epochs,
+        batch_size=batch_size,
+        learning_rate=learning_rate,
+        weight_decay=weight_decay,
+        patience=patience,
+        validation=validation,
+        seed=seed,
+        workers=workers,
+        device=device,
+        threads=threads,
+        limit=limit,
+    )
+    load_plugins(plugin)
+    from mmbench.cli.progress import TrainBar
+    from mmbench.engine.train import train as run
+
+    with TrainBar(console(stderr=True)) as bar:
+        trained = run(model, task, dataset=dataset, options=options, output=output, resume=resume, progress=bar)
+    if json:
+        print_json(_as_json(trained) | {"model": model, "task": task, "options": asdict(options)})
+    else:
+        _print(trained, model, task)
+
+
+def _as_json(trained: "Trained") -> dict[str, object]:
+    from mmbench.checkpoint import file_sha256
+
+    return {
+        "weights": {"source": trained.path.as_posix(), "sha256": file_sha256(trained.path)},
+        "parameters": trained.parameters,
+        "best": asdict(trained.best),
+        "history": [asdict(epoch) for epoch in trained.history],
+    }
+
+
+def _print(trained: "Trained", model: str, task: str) -> None:
+    out = console()
+    metrics = ", ".join(f"{name} {value:.4f}" for name, value in trained.best.metrics.items())
+    out.print(f"[bold]{model}[/] best at epoch {trained.best.number} on validation: {metrics}")
+    out.print(f"weights: {trained.path} ({trained.parameters:,} parameters)")
+    out.print(f"[dim]next: mmbench eval --model {model} --task {task}[/]")

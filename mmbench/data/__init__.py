@@ -1,0 +1,1 @@
+"""Data sets: cards, where their files are, decoding, splitting."""

@@ -1,0 +1,1 @@
+"""The loops: evaluate and train."""

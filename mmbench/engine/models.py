@@ -1,0 +1,97 @@
+"""A model by its name: new for training, or with its weights for evaluation."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+
+from mmbench.checkpoint import file_sha256, load_tensors, read_weights
+from mmbench.errors import UsageError, unknown_name
+from mmbench.fusion import FusionFactory
+from mmbench.model import Model, ModelFactory
+from mmbench.registry import registry
+
+WEIGHTS_FOLDER = Path("weights")
+"""Where `train` writes unless told otherwise, and where `load_model` looks before the installed packages."""
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedModel:
+    """A model with trained weights, and where they came from.
+
+    Attributes:
+        source: the weights file, relative to the working directory or to the package that ships it.
+        sha256: of that file.
+        training: what the file's header says of its training.
+    """
+
+    model: Model
+    config: dict[str, Any]
+    source: str
+    sha256: str
+    training: dict[str, Any]
+
+
+def model_names() -> list[str]:
+    """Every name that `--model` takes: registered models, and every fusion."""
+    return sorted({*registry.names("model"), *registry.names("fusion")})
+
+
+def model_factory(name: str) -> ModelFactory:
+    """The factory registered as a model, or one around the fusion of that name.
+
+    Raises:
+        UsageError: no such name; says the nearest.
+    """
+    if name in registry.names("model"):
+        factory: ModelFactory = registry.load("model", name)
+        return factory
+    if name in registry.names("fusion"):
+        return FusionFactory(name)
+    raise unknown_name("model", name, model_names())
+
+
+def weights_path(root: Path, task: str, dataset: str, model: str) -> Path:
+    """Where weights of a model trained on a data set lie below `root`."""
+    return root / task / dataset / f"{model}.safetensors"
+
+
+def load_model(name: str, task: str, dataset: str, weights: Path | None = None) -> LoadedModel:
+    """The model with its weights: from `weights`, else trained here (`WEIGHTS_FOLDER`), else shipped by a package.
+
+    Raises:
+        UsageError: no such model, no weights for it, or weights that do not belong to it.
+    """
+    factory = model_factory(name)
+    path, source = (weights, _shown(weights)) if weights else _find_weights(name, task, dataset)
+    header, tensors = read_weights(path)
+    if header.model != name:
+        raise UsageError(f"{source} holds weights of model {header.model!r}, not of {name!r}")
+    model = factory.restore(name, header.config)
+    if not isinstance(model, nn.Module):
+        raise UsageError(f"model {name!r} is no torch.nn.Module, so it takes no weights file")
+    load_tensors(model, tensors, path)
+    return LoadedModel(model, header.config, source, file_sha256(path), header.training)
+
+
+def _find_weights(name: str, task: str, dataset: str) -> tuple[Path, str]:
+    local = weights_path(WEIGHTS_FOLDER, task, dataset, name)
+    if local.is_file():
+        return local, _shown(local)
+    for package in registry.load_all("weights").values():
+        folder = Path(package.__path__[0])
+        shipped = weights_path(folder, task, dataset, name)
+        if shipped.is_file():
+            return shipped, f"{package.__name__}:{shipped.relative_to(folder).as_posix()}"
+    raise UsageError(
+        f"no weights of model {name!r} for {task} on {dataset}; "
+        f"train it with `mmbench train --model {name} --task {task} --dataset {dataset}`, or give --weights FILE"
+    )
+
+
+def _shown(path: Path) -> str:
+    """A path as records may show it: relative to the working directory, or only its name."""
+    absolute = path.resolve()
+    here = Path.cwd()
+    return absolute.relative_to(here).as_posix() if absolute.is_relative_to(here) else absolute.name

@@ -1,0 +1,1 @@
+"""Metrics, one a file: a row of sufficient statistics a sample, then an aggregate."""

@@ -1,0 +1,18 @@
+"""Mean per-class recall, also called balanced accuracy: the recall of each class, averaged over classes."""
+
+from typing import ClassVar
+
+import numpy as np
+
+from mmbench.metrics.metric import FloatArray
+from mmbench.metrics.per_class import PerClassMetric
+
+
+class MeanClassRecall(PerClassMetric):
+    """Unweighted mean of recall over the classes that occur as a target, 0 to 1."""
+
+    name: ClassVar[str] = "mean_class_recall"
+
+    def per_class(self, hits: FloatArray, predicted: FloatArray, true: FloatArray) -> FloatArray:
+        """Recall = TP / (TP + FN)."""
+        return hits / np.maximum(true, 1)

@@ -1,0 +1,147 @@
+"""The contract of a model: what it takes, and which of three abilities it has.
+
+A model is a protocol, not a base class: anything with these members can be evaluated.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Protocol, Self, runtime_checkable
+
+import torch
+from torch import Tensor
+
+from mmbench.sample import Dataset, Sample
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """B samples as tensors.
+
+    Attributes:
+        size: B.
+        inputs: tensor by modality, [B, ...].
+        mask: true where `inputs` holds data: [B] for one value a sample (an image), [B, T] for a sequence.
+            A sample without the modality is false throughout.
+        targets: what a loss needs (class indices [B], -100 where unknown); `None` where there is no target.
+    """
+
+    size: int
+    inputs: Mapping[str, Tensor]
+    mask: Mapping[str, Tensor]
+    targets: Tensor | None = None
+
+    def __len__(self) -> int:
+        return self.size
+
+    def _map(self, move: Any) -> Self:
+        return replace(
+            self,
+            inputs={name: move(tensor) for name, tensor in self.inputs.items()},
+            mask={name: move(tensor) for name, tensor in self.mask.items()},
+            targets=None if self.targets is None else move(self.targets),
+        )
+
+    def to(self, device: torch.device | str, non_blocking: bool = False) -> Self:
+        """The batch on `device`; dtypes stay as they are, since a model casts what it reads."""
+        return self._map(lambda tensor: tensor.to(device, non_blocking=non_blocking))
+
+    def part(self, start: int, stop: int) -> Self:
+        """Samples `start` to `stop`, with the padding that they have."""
+        return replace(self._map(lambda tensor: tensor[start:stop]), size=stop - start)
+
+    def pin_memory(self) -> Self:
+        """The batch in page-locked memory; a `DataLoader` with `pin_memory=True` calls this."""
+        return self._map(lambda tensor: tensor.pin_memory())
+
+
+@runtime_checkable
+class Model(Protocol):
+    """What every model has, whatever it can do.
+
+    Attributes:
+        name: what records call it.
+        modalities: the inputs it reads.
+    """
+
+    name: str
+    modalities: tuple[str, ...]
+
+    def collate(self, samples: Sequence[Sample]) -> Batch:
+        """Decode and batch samples; runs in loader workers, so it must not touch a device."""
+        ...
+
+
+@runtime_checkable
+class Classifies(Protocol):
+    """Scores a closed set of labels."""
+
+    labels: tuple[str, ...]
+
+    def classify(self, batch: Batch) -> Tensor:
+        """Logits [B, C] in the order of `labels`."""
+        ...
+
+
+@runtime_checkable
+class Generates(Protocol):
+    """Answers with text."""
+
+    def generate(self, batch: Batch) -> list[str]:
+        """One text a sample."""
+        ...
+
+
+@runtime_checkable
+class Embeds(Protocol):
+    """Puts modalities into one space."""
+
+    def embed(self, batch: Batch, modality: str) -> Tensor:
+        """Vectors [B, D] of one modality; dot products compare across modalities."""
+        ...
+
+
+@runtime_checkable
+class Trains(Protocol):
+    """Learns by gradient descent; the model is also a `torch.nn.Module`."""
+
+    def loss(self, batch: Batch) -> Tensor:
+        """Mean loss of a batch with targets, a scalar."""
+        ...
+
+
+@runtime_checkable
+class Fits(Protocol):
+    """Learns in closed form, by one pass over samples (priors, counts)."""
+
+    def fit(self, samples: Dataset) -> None:
+        """Set the parameters from training samples."""
+        ...
+
+
+class ModelFactory(Protocol):
+    """What the registry holds under a model's name: how to make it, new or from a stored configuration."""
+
+    def create(self, name: str, modalities: tuple[str, ...], samples: Dataset) -> Model:
+        """An untrained model for a task with these modalities, sized for the training samples (labels, words)."""
+        ...
+
+    def restore(self, name: str, config: Mapping[str, Any]) -> Model:
+        """The model of a stored configuration, its weights not loaded yet."""
+        ...
+
+
+@runtime_checkable
+class Stored(Protocol):
+    """A model whose weights can be saved: a `torch.nn.Module` that says how to build it again."""
+
+    def stored_config(self) -> dict[str, Any]:
+        """Plain JSON that `ModelFactory.restore` takes."""
+        ...
+
+
+_ABILITIES = {"classify": Classifies, "generate": Generates, "embed": Embeds}
+
+
+def abilities(model: object) -> tuple[str, ...]:
+    """Names of the abilities that `model` has."""
+    return tuple(name for name, protocol in _ABILITIES.items() if isinstance(model, protocol))

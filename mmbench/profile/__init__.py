@@ -1,0 +1,1 @@
+"""Cost: stages, devices, memory."""

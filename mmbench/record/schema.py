@@ -1,0 +1,164 @@
+"""The run record: everything one evaluation found, as versioned JSON.
+
+The pydantic models below are the format; `run_record.schema.json` is exported from them. Every key is always present;
+what is not known is null. NaN and infinity are refused, since JSON has neither.
+"""
+
+import json
+import math
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal
+
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, JsonValue
+
+SCHEMA_VERSION: Final = 1
+SCHEMA_FILE = Path(__file__).with_name("run_record.schema.json")
+
+Count = Annotated[int, Field(ge=0)]
+Seconds = Annotated[float, Field(ge=0)]
+
+
+def _finite(value: JsonValue) -> JsonValue:
+    """Refuse NaN and infinity at any depth."""
+    if isinstance(value, float) and not math.isfinite(value):
+        raise ValueError(f"{value} is not JSON; use null")
+    for child in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
+        _finite(child)
+    return value
+
+
+def _to_utc(value: datetime) -> datetime:
+    return value.astimezone(UTC)
+
+
+Json = Annotated[JsonValue, AfterValidator(_finite)]
+UtcDatetime = Annotated[AwareDatetime, AfterValidator(_to_utc)]
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class DatasetInfo(_Part):
+    """What was evaluated on."""
+
+    name: str
+    revision: str = Field(description="version or content hash of the data set")
+    split: str
+    n: Count = Field(description="samples asked for")
+    limit: Count | None = Field(description="the limit that was set on the number of samples")
+
+
+class WeightsInfo(_Part):
+    """The file that a model's parameters came from."""
+
+    source: str = Field(description="where the weights came from; no machine path")
+    sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
+
+
+class ModelInfo(_Part):
+    """What was evaluated."""
+
+    name: str
+    config: dict[str, Json]
+    parameters: Count
+    weights: WeightsInfo | None
+
+
+class MetricValue(_Part):
+    """A metric over n samples with its confidence interval; null where it is not defined."""
+
+    value: float | None
+    low: float | None
+    high: float | None
+    level: float = Field(gt=0, lt=1, description="confidence level of [low, high]")
+    n: Count = Field(description="samples scored")
+    method: str = Field(description="how the interval was made")
+    higher_is_better: bool
+
+
+class Throughput(_Part):
+    """Speed of the pass that produced the scores."""
+
+    samples_per_s: Annotated[float, Field(ge=0)]
+    batch_s: list[Seconds] = Field(description="seconds of each batch, in order")
+
+
+class Memory(_Part):
+    """Peak memory and how it was measured."""
+
+    peak_bytes: Count | None
+    method: str
+
+
+class Cost(_Part):
+    """What the evaluation cost."""
+
+    throughput: Throughput
+    latency: dict[str, Json] | None
+    stages: dict[str, Json] | None
+    memory: Memory
+    load_s: Seconds
+    wall_s: Seconds
+
+
+class Failure(_Part):
+    """A sample that could not be scored."""
+
+    id: str
+    stage: str
+    reason: str
+
+
+class GitState(_Part):
+    """State of the working directory's repository."""
+
+    commit: str
+    dirty: bool = Field(description="tracked files differ from the commit")
+
+
+class Environment(_Part):
+    """Where the run happened: hardware and software, nothing that names a machine or a person."""
+
+    versions: dict[str, str] = Field(description="Python and installed packages by name")
+    os: str
+    cpu: str
+    logical_cores: Count
+    memory_bytes: Count | None = Field(description="physical memory of the machine")
+    accelerators: list[str]
+    git: GitState | None
+    threads: Count = Field(description="intra-op threads of torch")
+
+
+class RunRecord(_Part):
+    """One evaluation of one model on one split of one data set."""
+
+    schema_version: Literal[1] = SCHEMA_VERSION
+    run_id: Annotated[str, Field(pattern="^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")]
+    created: UtcDatetime
+    task: str
+    main_metric: str = Field(description="the metric that ranks models on this task")
+    dataset: DatasetInfo
+    model: ModelInfo
+    metrics: dict[str, MetricValue]
+    breakdowns: dict[str, dict[str, dict[str, MetricValue]]] = Field(description="metrics by key and value of the key")
+    cost: Cost
+    failures: list[Failure]
+    environment: Environment
+    settings: dict[str, Json]
+
+    def to_json(self) -> str:
+        """Return the text of `record.json`."""
+        return self.model_dump_json(indent=2) + "\n"
+
+
+def json_schema() -> dict[str, Any]:
+    """JSON Schema (2020-12) of a record."""
+    schema = RunRecord.model_json_schema(mode="serialization")
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}
+
+
+def export_schema(path: Path = SCHEMA_FILE) -> None:
+    """Write `json_schema()` to a file; to be run after a change of the models."""
+    path.write_text(json.dumps(json_schema(), indent=2) + "\n", encoding="utf-8")

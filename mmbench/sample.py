@@ -1,0 +1,81 @@
+"""What flows in and out of a model: `Sample` with its modalities, target and group; `Prediction`."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, Protocol, runtime_checkable
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+class Modality(StrEnum):
+    """The kinds of input. Members are strings, so `"image"` and `Modality.IMAGE` are the same key."""
+
+    IMAGE = "image"
+    TEXT = "text"
+    AUDIO = "audio"
+
+
+@dataclass(frozen=True, slots=True)
+class Audio:
+    """Decoded audio: `samples` float32 [T] mono or [C, T], `rate` in Hz."""
+
+    samples: NDArray[np.float32]
+    rate: int
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One question to a model.
+
+    Attributes:
+        id: unique within its data set and split.
+        inputs: value by modality; image: path or PIL image, text: str, audio: path or `Audio`.
+            A missing key is a missing modality. Paths are opened only when a batch is made.
+        target: the right answer, in the form its task scores; `None` where it is not known.
+        group: the cluster for intervals and for splits (the image that several questions share).
+        meta: what breakdowns need (question type, ...).
+    """
+
+    id: str
+    inputs: Mapping[str, Any]
+    target: Any = None
+    group: str | None = None
+    meta: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Prediction:
+    """A model's answer to one sample.
+
+    Attributes:
+        value: the label or the text.
+        scores: log-probabilities by label, up to a constant, float32 [C]; `None` from a generator.
+    """
+
+    value: str
+    scores: NDArray[np.float32] | None = None
+
+
+@runtime_checkable
+class Dataset(Protocol):
+    """Samples of one split, by position; nothing is decoded before a batch is made."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, index: int, /) -> Sample: ...
+
+
+class Subset:
+    """The samples of `dataset` at `indices`, in that order, without copying any."""
+
+    def __init__(self, dataset: Dataset, indices: Sequence[int]) -> None:
+        self.dataset = dataset
+        self.indices = indices
+
+    def __len__(self) -> int:
+        return len(self.indices)
+
+    def __getitem__(self, index: int, /) -> Sample:
+        return self.dataset[self.indices[index]]

@@ -1,0 +1,1 @@
+"""Uncertainty of metrics: intervals that respect clusters."""

@@ -1,0 +1,1 @@
+"""Task plugins that come with mmbench: one folder each."""

@@ -1,0 +1,85 @@
+import numpy as np
+import pytest
+
+from mmbench.metrics.macro_f1 import MacroF1
+from mmbench.metrics.mean_class_recall import MeanClassRecall
+from mmbench.registry import registry
+from mmbench.sample import Prediction, Sample
+
+BOTH = pytest.mark.parametrize("metric", [MacroF1(), MeanClassRecall()], ids=lambda metric: metric.name)
+
+
+def columns(target, prediction):
+    return {"target": np.array(target, dtype=object), "prediction": np.array(prediction, dtype=object)}
+
+
+def random_rows(n=300, classes=7):
+    rng = np.random.default_rng(1)
+    target, prediction = rng.integers(classes, size=n), rng.integers(classes + 2, size=n)
+    return columns(target.astype(str), np.where(rng.random(n) < 0.6, target, prediction).astype(str))
+
+
+@BOTH
+def test_row_is_target_and_prediction_as_text(metric):
+    assert metric.row(Prediction("3"), Sample("s", {}, 3)) == ("3", "3")
+
+
+def test_values_by_hand():
+    # a: 1 hit of 2, predicted once; b: 1 hit of 1, predicted twice. F1 = 2/3 each, recall 1/2 and 1.
+    rows = columns(["a", "a", "b"], ["a", "b", "b"])
+    assert MacroF1().aggregate(rows) == pytest.approx(2 / 3)
+    assert MeanClassRecall().aggregate(rows) == pytest.approx(3 / 4)
+
+
+def test_class_that_is_only_predicted_has_no_term():
+    rows = columns(["a", "a", "b"], ["a", "c", "b"])
+    assert MacroF1().aggregate(rows) == pytest.approx((2 / 3 + 1) / 2)
+    assert MeanClassRecall().aggregate(rows) == pytest.approx((1 / 2 + 1) / 2)
+
+
+@BOTH
+def test_class_absent_from_a_resample_has_no_term(metric):
+    statistics = metric.statistics(columns(["a", "b", "b"], ["a", "b", "a"])).toarray()
+    both, only_b = statistics.sum(axis=0), statistics[[1, 1, 1]].sum(axis=0)
+    np.testing.assert_array_equal(metric.value(np.stack([both, only_b, 0 * both]))[1:], [1.0, np.nan])
+
+
+@BOTH
+@pytest.mark.parametrize("classes", [0, 1, 4])
+def test_value_keeps_leading_axes(metric, classes):
+    sums = np.ones((5, 2, 3 * classes))
+    assert metric.value(sums).shape == (5, 2)
+
+
+@BOTH
+def test_no_rows_give_nan(metric):
+    assert np.isnan(metric.aggregate(columns([], [])))
+
+
+@BOTH
+def test_row_order_changes_nothing(metric):
+    rows = random_rows()
+    order = np.random.default_rng(2).permutation(len(rows["target"]))
+    assert metric.aggregate({name: column[order] for name, column in rows.items()}) == metric.aggregate(rows)
+
+
+@BOTH
+def test_parts_of_the_statistics_sum_to_the_whole(metric):
+    rows = random_rows()
+    statistics = metric.statistics(rows)
+    merged = sum(statistics[part].sum(axis=0) for part in np.split(np.arange(300), [11, 190]))
+    assert metric.value(merged) == metric.aggregate(rows)
+
+
+@BOTH
+def test_statistics_stay_small_with_many_classes(metric):
+    names = np.arange(1000).astype(str)
+    target = np.tile(names, 50)
+    statistics = metric.statistics(columns(target, np.roll(target, 1)))
+    assert statistics.shape == (50_000, 3000)
+    assert statistics.nnz == 100_000
+
+
+@BOTH
+def test_is_registered(metric):
+    assert registry.load("metric", metric.name) is type(metric)
