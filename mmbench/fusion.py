@@ -89,6 +89,10 @@ class Encoder(nn.Module, ABC):
         """Options that must be known from the training values before construction (a vocabulary)."""
         return {}  # an encoder of fixed shape needs none
 
+    def length(self, value: Any) -> int:
+        """How many tokens a value gives, so that like is batched with like; 0 where all give as many."""
+        return 0
+
     @abstractmethod
     def prepare(self, values: Sequence[Any]) -> tuple[Tensor, Tensor]:
         """Batch B raw values, `None` where missing, in a loader worker -> inputs [B, ...] and mask [B] or [B, T]."""
@@ -166,6 +170,14 @@ class FusionModel(nn.Module):
         else:
             self.fusion = fusion_class(self.modalities, config.width, **config.options)
             self.heads = nn.ModuleDict({"fused": ClassifierHead(config.width, classes)})
+
+    def length(self, sample: Sample) -> int:
+        """Tokens of the sample's sequences, for batches of similar length."""
+        return sum(
+            encoder.length(sample.inputs[modality])
+            for modality, encoder in self._by_modality()
+            if sample.inputs.get(modality) is not None
+        )
 
     def _by_modality(self) -> Iterable[tuple[str, Encoder]]:
         return cast("Iterable[tuple[str, Encoder]]", self.encoders.items())

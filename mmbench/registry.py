@@ -57,6 +57,8 @@ class Registry:
     def __init__(self) -> None:
         self._local: dict[tuple[Kind, str], Entry] = {}
         self._file: Path | None = None
+        self.files: list[Path] = []
+        """Plugin files that were run, in order; what a run finds may depend on them."""
 
     @cached_property
     def _installed(self) -> dict[tuple[Kind, str], list["EntryPoint"]]:
@@ -120,6 +122,10 @@ class Registry:
         """All names of a kind, sorted."""
         keys = [*self._local, *self._installed]
         return sorted({name for key_kind, name in keys if key_kind == kind})
+
+    def model_names(self) -> list[str]:
+        """Every name that stands for a model: the models, and the fusions, which get encoders and a head."""
+        return sorted({*self.names("model"), *self.names("fusion")})
 
     def entry(self, kind: Kind, name: str) -> Entry:
         """Find one entry without importing it.
@@ -246,6 +252,8 @@ def load_plugin_file(path: Path) -> None:
     try:
         with registry.registering(path):
             spec.loader.exec_module(module)
+        if path not in registry.files:
+            registry.files.append(path)
     except MMBenchError:
         raise
     except (Exception, SystemExit) as error:  # as in Registry.load: any failure, told with its reason

@@ -37,6 +37,10 @@ class GRU(Encoder):
         """All words of the training texts."""
         return {"vocabulary": sorted({word for text in set(values) if text is not None for word in _words(text)})}
 
+    def length(self, value: Any) -> int:
+        """Its words, punctuation included."""
+        return len(_words(value))
+
     def prepare(self, values: Sequence[Any]) -> tuple[Tensor, Tensor]:
         """Texts to word indices int64 [B, T], T the longest (at least 1), and mask [B, T]."""
         rows = [[self._index.get(word, _UNKNOWN) for word in _words(text or "")] for text in values]

@@ -7,7 +7,10 @@ from typing import Annotated, Literal
 import typer
 
 from mmbench.cli.console import JsonOption, PluginOption, console, load_plugins
+from mmbench.engine.options import EvalOptions
 from mmbench.errors import UsageError
+
+DEFAULTS = EvalOptions()
 
 
 class OnError(StrEnum):
@@ -37,27 +40,31 @@ def eval_(
     ] = None,
     weights: Annotated[
         Path | None,
-        typer.Option("--weights", metavar="FILE", help="Written by train.", show_default="trained here, else shipped"),
+        typer.Option(
+            "--weights", metavar="FILE", help="A file from `mmbench train`.", show_default="trained here, else shipped"
+        ),
     ] = None,
     limit: Annotated[int | None, typer.Option("--limit", help="Only the first samples.")] = None,
-    batch_size: Annotated[str, typer.Option("--batch-size", metavar="N|auto", help="Samples at a time.")] = "64",
+    batch_size: Annotated[str, typer.Option("--batch-size", metavar="N|auto", help="Samples at a time.")] = str(
+        DEFAULTS.batch_size
+    ),
     workers: Annotated[
         int | None, typer.Option("--workers", help="Loader processes.", show_default="half of the cores, at most 8")
     ] = None,
-    device: Annotated[str, typer.Option("--device", help="auto, cpu, cuda, cuda:1, ...")] = "auto",
+    device: Annotated[str, typer.Option("--device", help="auto, cpu, cuda, cuda:1, ...")] = DEFAULTS.device,
     dtype: Annotated[DType, typer.Option("--dtype", help="Number format of the model.")] = DType.FLOAT32,
     threads: Annotated[
         int | None,
         typer.Option("--threads", help="PyTorch threads on the CPU.", show_default="the cores that workers leave"),
     ] = None,
-    seed: Annotated[int, typer.Option("--seed", help="Of the model and of the intervals.")] = 0,
+    seed: Annotated[int, typer.Option("--seed", help="Of the model and of the intervals.")] = DEFAULTS.seed,
     on_error: Annotated[
         OnError, typer.Option("--on-error", help="Stop at a failing sample, or leave it unscored.")
     ] = OnError.FAIL,
     max_errors: Annotated[int | None, typer.Option("--max-errors", help="With skip: stop after more failures.")] = None,
     invariance: Annotated[
         int, typer.Option("--invariance", help="Samples asked again one by one, to see if batching changes them.")
-    ] = 128,
+    ] = DEFAULTS.invariance,
     output: Annotated[Path, typer.Option("--output", metavar="FOLDER", help="Where runs are stored.")] = Path(
         "results"
     ),
@@ -66,8 +73,6 @@ def eval_(
     json: JsonOption = False,
 ) -> None:
     """Evaluate a model: metrics with intervals, throughput, memory, and a record of it all."""
-    from mmbench.engine.options import EvalOptions
-
     options = EvalOptions(
         batch_size=_batch_size(batch_size),
         workers=workers,
@@ -94,7 +99,6 @@ def eval_(
             options=options,
             output=output,
             resume=resume,
-            plugins=tuple(plugin or ()),
             progress=bar,
         )
     if json:

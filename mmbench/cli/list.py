@@ -47,11 +47,6 @@ def parse_kind(text: str) -> Kind:
     raise unknown_name("kind", text, TITLES.values())
 
 
-def model_names() -> list[str]:
-    """Every name that `--model` takes: the models, and the fusions, which get encoders and a head."""
-    return sorted({*registry.names("model"), *registry.names("fusion")})
-
-
 def _describe(kind: Kind, name: str) -> dict[str, str]:
     try:
         entry = registry.entry(kind, name)
@@ -74,7 +69,7 @@ def _card_summary(name: str) -> str:
 def _as_json(found: dict[Kind, list[dict[str, str]]]) -> dict[str, Any]:
     data: dict[str, Any] = {TITLES[kind]: entries for kind, entries in found.items()}
     if "model" in found:
-        data["model_names"] = model_names()
+        data["model_names"] = registry.model_names()
     return data
 
 

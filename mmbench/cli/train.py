@@ -7,9 +7,12 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mmbench.cli.console import JsonOption, PluginOption, console, load_plugins, print_json
+from mmbench.engine.options import TrainOptions
 
 if TYPE_CHECKING:
     from mmbench.engine.train import Trained
+
+DEFAULTS = TrainOptions()
 
 
 def train(
@@ -19,17 +22,27 @@ def train(
     dataset: Annotated[
         str | None, typer.Option("--dataset", help="A data set of the task.", show_default="the task's default")
     ] = None,
-    seed: Annotated[int, typer.Option("--seed", help="Of initial weights and of the order of samples.")] = 0,
-    epochs: Annotated[int, typer.Option("--epochs", help="Passes over the training samples, at most.")] = 10,
-    batch_size: Annotated[int, typer.Option("--batch-size", help="Samples a step.")] = 256,
-    learning_rate: Annotated[float, typer.Option("--learning-rate", help="Peak of the one-cycle schedule.")] = 3e-3,
-    weight_decay: Annotated[float, typer.Option("--weight-decay", help="Of AdamW.")] = 0.01,
-    patience: Annotated[int, typer.Option("--patience", help="Epochs without a better validation metric.")] = 4,
-    validation: Annotated[float, typer.Option("--validation", help="Fraction of the groups that is held out.")] = 0.1,
+    seed: Annotated[
+        int, typer.Option("--seed", help="Of initial weights and of the order of samples.")
+    ] = DEFAULTS.seed,
+    epochs: Annotated[
+        int, typer.Option("--epochs", help="Passes over the training samples, at most.")
+    ] = DEFAULTS.epochs,
+    batch_size: Annotated[int, typer.Option("--batch-size", help="Samples a step.")] = DEFAULTS.batch_size,
+    learning_rate: Annotated[
+        float, typer.Option("--learning-rate", help="Peak of the one-cycle schedule.")
+    ] = DEFAULTS.learning_rate,
+    weight_decay: Annotated[float, typer.Option("--weight-decay", help="Of AdamW.")] = DEFAULTS.weight_decay,
+    patience: Annotated[
+        int, typer.Option("--patience", help="Epochs without a better validation metric.")
+    ] = DEFAULTS.patience,
+    validation: Annotated[
+        float, typer.Option("--validation", help="Fraction of the groups that is held out.")
+    ] = DEFAULTS.validation,
     limit: Annotated[int | None, typer.Option("--limit", help="Only the first samples of the training split.")] = None,
-    workers: Annotated[int, typer.Option("--workers", help="Loader processes.")] = 1,
-    device: Annotated[str, typer.Option("--device", help="cpu, cuda, ...")] = "cpu",
-    threads: Annotated[int, typer.Option("--threads", help="PyTorch threads on the CPU.")] = 1,
+    workers: Annotated[int, typer.Option("--workers", help="Loader processes.")] = DEFAULTS.workers,
+    device: Annotated[str, typer.Option("--device", help="cpu, cuda, ...")] = DEFAULTS.device,
+    threads: Annotated[int, typer.Option("--threads", help="PyTorch threads on the CPU.")] = DEFAULTS.threads,
     output: Annotated[
         Path | None,
         typer.Option(
@@ -44,8 +57,6 @@ def train(
 
     The same seed and number of threads give the same weights. `mmbench eval` finds the weights by itself.
     """
-    from mmbench.engine.options import TrainOptions
-
     options = TrainOptions(
         epochs=epochs,
         batch_size=batch_size,

@@ -12,27 +12,28 @@ from mmbench.task import Task
 
 _LARGEST = 1024
 _REPEATS = 3
-_KNEE = 1.1  # doubling must gain at least a tenth in samples/s to be worth its memory
+_KNEE = 1.1  # a larger batch must gain at least a tenth in samples/s to be worth its memory
+_PATIENCE = 2  # doublings without that gain before the search ends; one alone may be a neighbour's noise
 
 
 def find_batch_size(model: Model, task: Task, dataset: Dataset, device: torch.device) -> int:
-    """Double from 1 until the model's throughput stops growing or it fails, out of memory say.
+    """Double from 1 until throughput stops growing or the model fails, out of memory say; then take the knee.
 
     A sample that fails by itself is the run's to report, so here it only ends the search.
     """
-    best, best_rate = 1, 0.0
+    rates: dict[int, float] = {}
     samples: list[Sample] = []
+    size, best = 1, 1
     with torch.inference_mode():
-        while 2 * best <= min(_LARGEST, len(dataset)) or not best_rate:
-            size = 2 * best if best_rate else 1
+        while size <= min(_LARGEST, len(dataset)) and size < best << (1 + _PATIENCE):
             try:
                 samples += [dataset[index] for index in range(len(samples), size)]
-                rate = _samples_per_second(model, task, samples, device)
+                rates[size] = _samples_per_second(model, task, samples, device)
             except Exception:  # whatever it is, a smaller batch is the answer here
                 break
-            if rate < _KNEE * best_rate:
-                break
-            best, best_rate = size, rate
+            if rates[size] > _KNEE * rates[best]:
+                best = size
+            size *= 2
     if device.type == "cuda":
         torch.cuda.empty_cache()
     return best

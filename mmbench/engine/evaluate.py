@@ -1,51 +1,37 @@
-"""Evaluation: a model on a split of a data set, from names to a stored record."""
+"""Evaluation: a model on a split of a data set, from names to a stored run."""
 
 import json
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
 from time import perf_counter
-from typing import Any
 
-import pyarrow as pa
-import pyarrow.compute as pc
 import torch
 from torch import nn
 
-from mmbench.data.card import DatasetCard
 from mmbench.engine.batch_size import find_batch_size
 from mmbench.engine.invariance import check_invariance
 from mmbench.engine.journal import Journal
 from mmbench.engine.loader import default_threads, default_workers, plan_batches
-from mmbench.engine.models import LoadedModel, load_model
+from mmbench.engine.models import load_model
 from mmbench.engine.options import EvalOptions
 from mmbench.engine.progress import EvalProgress
 from mmbench.engine.quality import QualityPass
 from mmbench.engine.resolve import resolve_dataset, resolve_task
-from mmbench.engine.samples import groups, metric_rows, samples_table, scored
+from mmbench.engine.run import Run, Timing, dataset_info, make_record, settings
+from mmbench.engine.samples import read_outcome, scored
 from mmbench.errors import HarnessError
-from mmbench.metrics.metric import Metric
 from mmbench.profile.device import pick_device
 from mmbench.profile.memory import PeakMemory
-from mmbench.record.environment import capture
-from mmbench.record.schema import (
-    Cost,
-    DatasetInfo,
-    Failure,
-    Memory,
-    MetricValue,
-    ModelInfo,
-    RunRecord,
-    Throughput,
-    WeightsInfo,
-)
+from mmbench.record.schema import RunRecord
 from mmbench.record.store import Store, new_run_id
 from mmbench.registry import registry
-from mmbench.sample import Dataset, Subset
-from mmbench.stats.intervals import intervals
-from mmbench.task import Task, check_fit
+from mmbench.sample import Subset
+from mmbench.task import check_fit
+
+_NO_INFLUENCE = ("workers", "on_error", "max_errors")
+"""Settings that may differ between an interrupted run and the one that goes on with it: no row depends on them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,22 +40,6 @@ class Evaluation:
 
     record: RunRecord
     folder: Path
-
-
-@dataclass(frozen=True, slots=True)
-class _Run:
-    """The parts of one evaluation, resolved and loaded."""
-
-    task: Task
-    dataset: DatasetCard
-    split: str
-    samples: Dataset
-    loaded: LoadedModel
-    metrics: Mapping[str, Metric]
-    options: EvalOptions
-    device: torch.device
-    workers: int
-    plugins: tuple[Path, ...]
 
 
 def evaluate(
@@ -82,7 +52,6 @@ def evaluate(
     options: EvalOptions | None = None,
     output: Path = Path("results"),
     resume: bool = False,
-    plugins: tuple[Path, ...] = (),
     progress: EvalProgress | None = None,
 ) -> Evaluation:
     """Evaluate a model and store the run.
@@ -96,7 +65,6 @@ def evaluate(
         options: how to run.
         output: root of the store; an interrupted run's journal lies there too.
         resume: go on with an interrupted run of the same evaluation, if there is one.
-        plugins: files already loaded that the run depends on; the record keeps their hashes.
         progress: told how far the run is.
 
     Raises:
@@ -107,61 +75,50 @@ def evaluate(
     progress = progress or EvalProgress()
     store = Store(output)
     store.check_writable()
-    run = _load(model, task, dataset, split, weights, options or EvalOptions(), plugins)
+    run = _load(model, task, dataset, split, weights, options or EvalOptions())
     load_s = perf_counter() - start
     memory = PeakMemory(run.device)
     with _open_journal(run, output, resume, progress) as journal:
+        folder = store.folder(task, run.dataset.name, model, journal.header["run_id"])
+        if folder.exists():  # killed after the run was stored and before its journal was removed
+            journal.remove()
+            return Evaluation(store.load(folder), folder)
         batch_size: int = journal.header["batch_size"]
-        plan = plan_batches(run.samples, run.loaded.model, batch_size)
-        quality = QualityPass(run.task, run.loaded.model, run.metrics, run.device, run.options)
-        quality.run(run.samples, plan, run.workers, journal, progress)
-        peak = memory.read()
-        table = samples_table(journal.entries(), run.metrics)
-        if not scored(table).num_rows:
-            first = next(failure for entry in journal.entries() for failure in entry["failures"])
-            raise HarnessError(f"no sample could be scored; {first[1]} failed at stage {first[2]}: {first[3]}")
-        checked = {}
-        if run.options.invariance and not table.num_rows > scored(table).num_rows:
-            checked["batch_invariance"] = check_invariance(
-                run.loaded.model, run.task, run.samples, run.device, batch_size, run.options.invariance
-            )
-        batch_s = [entry["seconds"] for entry in journal.entries()]
-        failures = [Failure(id=f[1], stage=f[2], reason=f[3]) for entry in journal.entries() for f in entry["failures"]]
-        record = RunRecord(
+        plan = plan_batches(run.samples, run.model, batch_size)
+        QualityPass(run.task, run.model, run.metrics, run.device, run.options).run(
+            run.samples, plan, run.workers, journal, progress
+        )
+        outcome = read_outcome(journal.entries(), run.metrics)
+        peak_bytes = memory.read()
+        positions = scored(outcome.table)["index"].to_numpy()
+        if not len(positions):
+            first = outcome.failures[0]
+            journal.remove()
+            raise HarnessError(f"no sample could be scored; {first.id} failed at stage {first.stage}: {first.reason}")
+        invariance = check_invariance(
+            run.model, run.task, run.samples, run.device, batch_size, positions, run.options.invariance
+        )
+        record = make_record(
+            run,
+            outcome,
             run_id=journal.header["run_id"],
             created=datetime.fromisoformat(journal.header["created"]),
-            task=run.task.card.name,
-            main_metric=run.task.card.main_metric,
-            dataset=_dataset_info(run),
-            model=_model_info(run.loaded),
-            metrics=_metrics(run, scored(table)),
-            breakdowns=_breakdowns(run, scored(table)),
-            cost=Cost(
-                throughput=Throughput(samples_per_s=table.num_rows / sum(batch_s), batch_s=batch_s),
-                latency=None,
-                stages=None,
-                memory=Memory(peak_bytes=peak, method=memory.method),
-                load_s=load_s,
-                wall_s=perf_counter() - start,
-            ),
-            failures=failures,
-            environment=capture(),
-            settings=_settings(run, batch_size) | {"checks": checked},
+            timing=Timing(load_s, perf_counter() - start, peak_bytes, memory.method),
+            settings=settings(run, batch_size) | {"checks": {"batch_invariance": invariance}},
         )
-        folder = store.save(record, table)
+        folder = store.save(record, outcome.table)
         journal.remove()
     return Evaluation(record, folder)
 
 
 def _load(
-    model: str,
+    model_name: str,
     task_name: str,
     dataset_name: str | None,
     split: str | None,
     weights: Path | None,
     options: EvalOptions,
-    plugins: tuple[Path, ...],
-) -> _Run:
+) -> Run:
     """Resolve every name and load every part, cheapest refusals first."""
     task = resolve_task(task_name)
     dataset = resolve_dataset(task, dataset_name)
@@ -171,7 +128,7 @@ def _load(
     workers = default_workers() if options.workers is None else options.workers
     torch.set_num_threads(options.threads or default_threads(workers))
     torch.manual_seed(options.seed)
-    loaded = load_model(model, task.card.name, dataset.name, weights)
+    loaded = load_model(model_name, task.card.name, dataset.name, weights)
     check_fit(task.card, loaded.model)
     if isinstance(loaded.model, nn.Module):
         loaded.model.to(device=device, dtype=getattr(torch, options.dtype)).eval()
@@ -179,96 +136,30 @@ def _load(
     if options.limit is not None:
         samples = Subset(samples, range(min(options.limit, len(samples))))
     metrics = {name: registry.load("metric", name)() for name in task.card.metrics}
-    return _Run(task, dataset, split, samples, loaded, metrics, options, device, workers, plugins)
+    return Run(task, dataset, split, samples, loaded, metrics, options, device, workers)
 
 
-def _open_journal(run: _Run, output: Path, resume: bool, progress: EvalProgress) -> Journal:
+def _open_journal(run: Run, output: Path, resume: bool, progress: EvalProgress) -> Journal:
     """The journal of this very evaluation: its name is a hash of all that may change a row."""
-    identity = json.dumps(
-        {
-            "dataset": _dataset_info(run).model_dump(),
-            "task": run.task.card.name,
-            "model": run.loaded.model.name,
-            "weights": run.loaded.sha256,
-            "settings": _settings(run, run.options.batch_size),
-        },
-        sort_keys=True,
-    )
-    name = f"{run.task.card.name}-{run.loaded.model.name}-{sha256(identity.encode()).hexdigest()[:16]}.jsonl"
-    path = output / ".journal" / name.replace("/", "-")
-    if resume and not path.is_file():
-        progress.note("nothing to resume: no interrupted run of this evaluation was found; starting from the beginning")
-    elif path.is_file() and not resume:
-        progress.note(
-            "an interrupted run of this evaluation is being started over; --resume would have gone on with it"
-        )
+    identity = {
+        "task": run.task.card.name,
+        "dataset": dataset_info(run).model_dump(),
+        "model": run.model.name,
+        "weights": run.loaded.sha256,
+        "settings": {k: v for k, v in settings(run, run.options.batch_size).items() if k not in _NO_INFLUENCE},
+    }
+    digest = sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()
+    path = output / ".journal" / f"{digest[:24]}.jsonl"
+    interrupted = path.is_file()
     batch_size = run.options.batch_size
-    if batch_size == "auto" and not (resume and path.is_file()):
-        batch_size = find_batch_size(run.loaded.model, run.task, run.samples, run.device)
+    if batch_size == "auto" and not (resume and interrupted):
+        batch_size = find_batch_size(run.model, run.task, run.samples, run.device)
+        progress.note(f"batch size: {batch_size}")
     created = datetime.now(UTC)
     header = {"run_id": new_run_id(created), "created": created.isoformat(), "batch_size": batch_size}
-    return Journal(path, header, resume=resume)
-
-
-def _dataset_info(run: _Run) -> DatasetInfo:
-    return DatasetInfo(
-        name=run.dataset.name,
-        revision=run.dataset.revision,
-        split=run.split,
-        n=len(run.samples),
-        limit=run.options.limit,
-    )
-
-
-def _model_info(loaded: LoadedModel) -> ModelInfo:
-    parameters = loaded.model.parameters() if isinstance(loaded.model, nn.Module) else ()
-    return ModelInfo(
-        name=loaded.model.name,
-        config={**loaded.config, "training": loaded.training},
-        parameters=sum(parameter.numel() for parameter in parameters),
-        weights=WeightsInfo(source=loaded.source, sha256=loaded.sha256),
-    )
-
-
-def _settings(run: _Run, batch_size: int | str) -> dict[str, Any]:
-    options = run.options
-    return {
-        "batch_size": batch_size,
-        "device": str(run.device),
-        "dtype": options.dtype,
-        "workers": run.workers,
-        "threads": torch.get_num_threads(),
-        "seed": options.seed,
-        "on_error": options.on_error,
-        "max_errors": options.max_errors,
-        "plugins": {path.name: sha256(path.read_bytes()).hexdigest() for path in run.plugins},
-    }
-
-
-def _metrics(run: _Run, table: pa.Table) -> dict[str, MetricValue]:
-    """Every metric with its interval, over the rows of `table`."""
-    rows = {name: metric_rows(table, metric) for name, metric in run.metrics.items()}
-    found = intervals(run.metrics, rows, groups(table), seed=run.options.seed)
-    return {
-        name: MetricValue(
-            value=interval.value,
-            low=interval.low,
-            high=interval.high,
-            level=interval.level,
-            n=interval.n,
-            method=interval.method,
-            higher_is_better=run.metrics[name].higher_is_better,
-        )
-        for name, interval in found.items()
-    }
-
-
-def _breakdowns(run: _Run, table: pa.Table) -> dict[str, dict[str, dict[str, MetricValue]]]:
-    """The metrics again for each value of the keys by which the task wants them split."""
-    found = {}
-    for key in run.task.card.breakdowns:
-        column = f"meta.{key}"
-        if column in table.column_names:
-            values = sorted(value for value in table[column].unique().to_pylist() if value is not None)
-            found[key] = {v: _metrics(run, table.filter(pc.equal(table[column], v))) for v in values}
-    return found
+    journal = Journal(path, header, resume=resume)  # refuses if another process holds it, so notes come after
+    if resume and not interrupted:
+        progress.note("nothing to resume: no interrupted run of this evaluation is here; starting from the beginning")
+    elif interrupted and not resume:
+        progress.note("an interrupted run of this evaluation is started over; --resume would have gone on with it")
+    return journal

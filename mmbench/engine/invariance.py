@@ -4,35 +4,46 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
+from mmbench.engine.ask import ask_in_parts
 from mmbench.model import Model
 from mmbench.sample import Dataset, Prediction
 from mmbench.task import Task
 
 
 def check_invariance(
-    model: Model, task: Task, dataset: Dataset, device: torch.device, batch_size: int, count: int
+    model: Model,
+    task: Task,
+    dataset: Dataset,
+    device: torch.device,
+    batch_size: int,
+    positions: NDArray[np.int64],
+    count: int,
 ) -> dict[str, Any]:
-    """Ask `count` samples, evenly spread over the data set, both ways.
+    """Ask `count` of the samples at `positions`, evenly spread, both ways.
 
     Returns:
         {"samples": how many could be asked, "batch_size", "differ": how many predictions are not the same,
         "max_score_difference": of log-probabilities, `None` for a model that gives none}.
     """
-    positions = np.unique(np.linspace(0, len(dataset) - 1, min(count, len(dataset))).round().astype(int)).tolist()
-    samples = [dataset[index] for index in positions]
-    differ, largest = 0, None
+    chosen = np.linspace(0, len(positions) - 1, min(count, len(positions))).round().astype(int)
+    samples = [dataset[int(index)] for index in positions[chosen]]
+    asked, differ, largest = 0, 0, None
     with torch.inference_mode():
         for start in range(0, len(samples), batch_size):
             part = samples[start : start + batch_size]
-            together = task.ask(model, model.collate(part).to(device))
+            together = ask_in_parts(task, model, model.collate(part).to(device))
             for sample, batched in zip(part, together, strict=True):
-                alone = task.ask(model, model.collate([sample]).to(device))[0]
+                (alone,) = ask_in_parts(task, model, model.collate([sample]).to(device))
+                if isinstance(alone, Exception) or isinstance(batched, Exception):
+                    continue
+                asked += 1
                 differ += alone.value != batched.value
                 difference = _score_difference(alone, batched)
                 if difference is not None:
                     largest = max(largest or 0.0, difference)
-    return {"samples": len(samples), "batch_size": batch_size, "differ": differ, "max_score_difference": largest}
+    return {"samples": asked, "batch_size": batch_size, "differ": differ, "max_score_difference": largest}
 
 
 def _score_difference(one: Prediction, other: Prediction) -> float | None:

@@ -42,7 +42,7 @@ class Journal:
         except Timeout as error:
             raise UsageError(f"the same evaluation is running in another process (it holds {path})") from error
         except OSError as error:
-            raise self._failed(error) from error
+            raise HarnessError(f"cannot begin the journal {path}: {error.strerror}") from error
         lines, whole = self._read_whole_lines() if resume else ([], 0)
         os.ftruncate(self._file, whole)
         os.lseek(self._file, whole, os.SEEK_SET)
@@ -51,7 +51,12 @@ class Journal:
             self.done = {line["batch"] for line in lines[1:]}
         else:
             self.header = dict(header)
-            self._write(self.header)
+            try:
+                self._write(self.header)
+            except OSError as error:
+                self.remove()
+                self.close()
+                raise HarnessError(f"cannot begin the journal {path}: {error.strerror}") from error
 
     def append(self, entry: Entry) -> None:
         """Add the entry of one batch; it carries its number under `batch`.
@@ -59,7 +64,13 @@ class Journal:
         Raises:
             HarnessError: it cannot be written; what was there before stays usable.
         """
-        self._write(entry)
+        try:
+            self._write(entry)
+        except OSError as error:
+            raise HarnessError(
+                f"cannot write the journal {self.path}: {error.strerror}; what was scored so far is kept, "
+                "and --resume goes on from there"
+            ) from error
         self.done.add(entry["batch"])
 
     def entries(self) -> Iterator[Entry]:
@@ -73,15 +84,19 @@ class Journal:
         """Delete the journal: its run is stored."""
         self.path.unlink(missing_ok=True)
 
+    def close(self) -> None:
+        """Let go of the file and of its lock."""
+        os.close(self._file)
+        self._lock.release()
+        self.path.with_suffix(".lock").unlink(missing_ok=True)
+
     def __enter__(self) -> Self:
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        os.close(self._file)
-        self._lock.release()
-        self.path.with_suffix(".lock").unlink(missing_ok=True)
+        self.close()
 
     def _read_whole_lines(self) -> tuple[list[Entry], int]:
         """The entries (their batch numbers only) that were written whole, and where they end."""
@@ -101,14 +116,5 @@ class Journal:
 
     def _write(self, entry: Mapping[str, Any]) -> None:
         data = memoryview(json.dumps(entry, ensure_ascii=False, separators=(",", ":")).encode() + b"\n")
-        try:
-            while data:
-                data = data[os.write(self._file, data) :]
-        except OSError as error:
-            raise self._failed(error) from error
-
-    def _failed(self, error: OSError) -> HarnessError:
-        return HarnessError(
-            f"cannot write the journal {self.path}: {error.strerror}; what was scored so far is kept, "
-            "and --resume goes on from there"
-        )
+        while data:
+            data = data[os.write(self._file, data) :]

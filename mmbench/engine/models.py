@@ -33,11 +33,6 @@ class LoadedModel:
     training: dict[str, Any]
 
 
-def model_names() -> list[str]:
-    """Every name that `--model` takes: registered models, and every fusion."""
-    return sorted({*registry.names("model"), *registry.names("fusion")})
-
-
 def model_factory(name: str) -> ModelFactory:
     """The factory registered as a model, or one around the fusion of that name.
 
@@ -49,7 +44,7 @@ def model_factory(name: str) -> ModelFactory:
         return factory
     if name in registry.names("fusion"):
         return FusionFactory(name)
-    raise unknown_name("model", name, model_names())
+    raise unknown_name("model", name, registry.model_names())
 
 
 def weights_path(root: Path, task: str, dataset: str, model: str) -> Path:

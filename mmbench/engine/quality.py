@@ -1,19 +1,20 @@
 """The quality pass: batches through the model, answers scored, failures by the policy, every batch to the journal."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from time import perf_counter
 from typing import Any
 
 import torch
 
+from mmbench.engine.ask import ask_in_parts
 from mmbench.engine.journal import Journal
 from mmbench.engine.loader import Failure, Loaded, Plan, make_loader
 from mmbench.engine.options import EvalOptions
 from mmbench.engine.progress import EvalProgress
 from mmbench.errors import HarnessError
 from mmbench.metrics.metric import Metric
-from mmbench.model import Batch, Model
+from mmbench.model import Model
 from mmbench.sample import Dataset, Prediction, Sample
 from mmbench.task import Task
 
@@ -36,7 +37,9 @@ class QualityPass:
         """
         numbers = [number for number in range(len(plan)) if number not in journal.done]
         progress.start(sum(len(plan[number]) for number in journal.done), len(dataset))
-        errors = sum(len(entry["failures"]) for entry in journal.entries()) if journal.done else 0
+        failed = [Failure(*failure) for entry in journal.entries() for failure in entry["failures"]]
+        errors = len(failed)
+        self._check_policy(failed, errors)  # a resumed run may be stricter than the interrupted one was
         if not numbers:
             return
         on_gpu = self.device.type == "cuda"
@@ -58,7 +61,7 @@ class QualityPass:
             return scored
         batch = loaded.batch.to(self.device, non_blocking=True)
         for (index, sample), prediction in zip(
-            zip(loaded.indices, loaded.samples, strict=True), self._ask(batch), strict=True
+            zip(loaded.indices, loaded.samples, strict=True), ask_in_parts(self.task, self.model, batch), strict=True
         ):
             if isinstance(prediction, Exception):
                 scored.failures.append(Failure.of(index, sample.id, "model", prediction))
@@ -70,24 +73,6 @@ class QualityPass:
             else:
                 scored.add(index, sample, prediction, rows)
         return scored
-
-    def _ask(self, batch: Batch) -> Sequence[Prediction | Exception]:
-        """Predictions; where the model fails, out of memory or otherwise, halves until the culprit stands alone."""
-        try:
-            predictions = self.task.ask(self.model, batch)
-        except Exception as error:  # models are foreign code
-            if batch.size == 1:
-                return [error]
-        else:
-            if len(predictions) != batch.size:
-                raise HarnessError(
-                    f"task {self.task.card.name!r} made {len(predictions)} predictions for {batch.size} samples"
-                )
-            return predictions
-        if self.device.type == "cuda":
-            torch.cuda.empty_cache()
-        middle = batch.size // 2
-        return [*self._ask(batch.part(0, middle)), *self._ask(batch.part(middle, batch.size))]
 
     def _check_policy(self, failures: list[Failure], errors: int) -> None:
         if not failures:

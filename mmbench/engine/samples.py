@@ -1,6 +1,7 @@
 """From the journal to the table of samples, one row each, in data set order."""
 
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -8,26 +9,45 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from mmbench.engine.journal import Entry
+from mmbench.engine.loader import Failure
 from mmbench.metrics.metric import Metric
 
-_CHUNK = 256  # journal entries turned into Arrow at a time; Python objects cost ten times as much memory
+_CHUNK = 8192  # rows turned into Arrow at a time; as Python objects they cost ten times as much memory
 
 
-def samples_table(entries: Iterable[Entry], metrics: Mapping[str, Metric]) -> pa.Table:
-    """Columns: index, id, group, meta.KEY, target, prediction, NAME.COLUMN of each metric, and error.
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a journal holds.
 
-    A sample that failed has its reason in `error` and nulls for what it lacks; it is there, and unscored.
+    Attributes:
+        table: one row a sample, in data set order, with the columns index, id, group, meta.KEY, target, prediction,
+            NAME.COLUMN for each metric, and error. A sample that failed has its reason in `error` and nulls for what
+            it lacks: it is there, and unscored.
+        failures: the samples that failed, in data set order.
+        batch_s: seconds of each batch, in the order in which they ran.
     """
+
+    table: pa.Table
+    failures: list[Failure]
+    batch_s: list[float]
+
+
+def read_outcome(entries: Iterable[Entry], metrics: Mapping[str, Metric]) -> Outcome:
+    """Read a journal once, turning it into Arrow bit by bit."""
     chunks: list[pa.Table] = []
     rows: list[dict[str, Any]] = []
-    for number, entry in enumerate(entries, start=1):
+    failures: list[Failure] = []
+    batch_s: list[float] = []
+    for entry in entries:
         rows += _rows(entry, metrics)
-        if number % _CHUNK == 0:
-            chunks.append(pa.Table.from_pylist(rows))
+        failures += [Failure(*failure) for failure in entry["failures"]]
+        batch_s.append(entry["seconds"])
+        if len(rows) >= _CHUNK:
+            chunks.append(_table(rows))
             rows = []
-    chunks.append(pa.Table.from_pylist(rows))
-    table = pa.concat_tables([chunk for chunk in chunks if chunk.num_rows] or chunks, promote_options="permissive")
-    return table.sort_by("index") if table.num_rows else table
+    chunks.append(_table(rows))
+    whole = pa.concat_tables([chunk for chunk in chunks if chunk.num_rows], promote_options="permissive")
+    return Outcome(whole.sort_by("index"), sorted(failures, key=lambda failure: failure.index), batch_s)
 
 
 def metric_rows(table: pa.Table, metric: Metric) -> dict[str, NDArray[Any]]:
@@ -37,7 +57,7 @@ def metric_rows(table: pa.Table, metric: Metric) -> dict[str, NDArray[Any]]:
 
 def scored(table: pa.Table) -> pa.Table:
     """Only the samples that were scored."""
-    return table.filter(table["error"].is_null()) if "error" in table.column_names else table
+    return table.filter(table["error"].is_null())
 
 
 def groups(table: pa.Table) -> NDArray[Any] | None:
@@ -46,6 +66,12 @@ def groups(table: pa.Table) -> NDArray[Any] | None:
     if not any(name is not None for name in names):
         return None
     return np.array([own if own is not None else f"#{index}" for index, own in enumerate(names)], dtype=object)
+
+
+def _table(rows: list[dict[str, Any]]) -> pa.Table:
+    """Every key of any row becomes a column; `pa.Table.from_pylist` would take those of the first row only."""
+    columns = dict.fromkeys(key for row in rows for key in row)
+    return pa.table({column: [row.get(column) for row in rows] for column in columns})
 
 
 def _rows(entry: Entry, metrics: Mapping[str, Metric]) -> list[dict[str, Any]]:

@@ -48,7 +48,7 @@ def descend(
     checkpoint = _prepare_folder(folder, validation, options, resume)
     trainer = _Trainer(model, training, validation, options, folder, progress)
     trainer.train(resume_from_checkpoint=None if checkpoint is None else str(checkpoint))
-    history = _history(trainer.state, validation.task.card.main_metric)
+    history = _history(trainer.state, validation)
     shutil.rmtree(folder)
     return history
 
@@ -83,12 +83,12 @@ class _Trainer(transformers.Trainer):
         self._validation = validation
         super().__init__(
             model=module,
-            args=_arguments(options, validation.task.card.main_metric, folder),
+            args=_arguments(options, validation, folder),
             data_collator=lambda samples: {"batch": model.collate(samples)},  # Trainer takes mappings only
             train_dataset=training,
             eval_dataset=validation.samples,
             optimizers=(optimizer, schedule),  # type: ignore[arg-type]  # any scheduler works; the hint names one class
-            callbacks=[EarlyStoppingCallback(options.patience), _Report(progress, validation.task.card.main_metric)],
+            callbacks=[EarlyStoppingCallback(options.patience), _Report(progress, validation)],
         )
         self.remove_callback(transformers.PrinterCallback)
 
@@ -110,7 +110,7 @@ class _Trainer(transformers.Trainer):
         return metrics
 
 
-def _arguments(options: TrainOptions, main_metric: str, folder: Path) -> TrainingArguments:
+def _arguments(options: TrainOptions, validation: Validation, folder: Path) -> TrainingArguments:
     return TrainingArguments(
         output_dir=str(folder),
         num_train_epochs=options.epochs,
@@ -122,8 +122,8 @@ def _arguments(options: TrainOptions, main_metric: str, folder: Path) -> Trainin
         logging_nan_inf_filter=False,
         save_total_limit=2,
         load_best_model_at_end=True,
-        metric_for_best_model=main_metric,
-        greater_is_better=True,
+        metric_for_best_model=validation.main_metric,
+        greater_is_better=validation.higher_is_better,
         seed=options.seed,
         use_cpu=options.device == "cpu",
         dataloader_num_workers=options.workers,
@@ -138,26 +138,27 @@ def _arguments(options: TrainOptions, main_metric: str, folder: Path) -> Trainin
 class _Report(TrainerCallback):
     """Passes steps and epochs on to the listener."""
 
-    def __init__(self, progress: TrainProgress, main_metric: str) -> None:
+    def __init__(self, progress: TrainProgress, validation: Validation) -> None:
         self._progress = progress
-        self._main_metric = main_metric
+        self._validation = validation
 
     def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
         self._progress.step(state.global_step, state.max_steps)
 
     def on_evaluate(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
-        self._progress.epoch(_history(state, self._main_metric)[-1])
+        self._progress.epoch(_history(state, self._validation)[-1])
 
 
-def _history(state: TrainerState, main_metric: str) -> list[Epoch]:
+def _history(state: TrainerState, validation: Validation) -> list[Epoch]:
     """The epochs from Trainer's log, which its checkpoints keep across a resume."""
     losses = {round(entry["epoch"]): entry["loss"] for entry in state.log_history if "loss" in entry}
     metrics = {
         round(entry["epoch"]): {key.removeprefix("eval_"): entry[key] for key in entry if key.startswith("eval_")}
         for entry in state.log_history
-        if f"eval_{main_metric}" in entry
+        if f"eval_{validation.main_metric}" in entry
     }
-    best = max(metrics, key=lambda number: metrics[number][main_metric])  # the first of equals
+    pick = max if validation.higher_is_better else min
+    best = pick(metrics, key=lambda number: metrics[number][validation.main_metric])  # the first of equals
     return [Epoch(number, losses.get(number), metrics[number], number == best) for number in sorted(metrics)]
 
 

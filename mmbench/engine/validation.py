@@ -26,6 +26,17 @@ class Validation:
     samples: Dataset
     options: TrainOptions
 
+    @property
+    def main_metric(self) -> str:
+        """The metric that picks the best epoch."""
+        return self.task.card.main_metric
+
+    @property
+    def higher_is_better(self) -> bool:
+        """Its direction."""
+        metric: Metric = registry.load("metric", self.main_metric)
+        return metric.higher_is_better
+
     def __call__(self, model: Model) -> dict[str, float]:
         """Metric by name, in the task's order; the model is left in the mode it was in.
 

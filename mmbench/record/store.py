@@ -39,10 +39,9 @@ class Store:
     def __init__(self, root: Path) -> None:
         self.root = root
 
-    def folder(self, record: RunRecord) -> Path:
-        """Where a record is saved."""
-        names = (record.task, record.dataset.name, record.model.name)
-        return self.root.joinpath(*map(_folder_name, names), record.run_id)
+    def folder(self, task: str, dataset: str, model: str, run_id: str) -> Path:
+        """Where a run is, or will be, saved."""
+        return self.root.joinpath(*map(_folder_name, (task, dataset, model)), run_id)
 
     def check_writable(self) -> None:
         """Find out before a long run whether it can be saved; leaves nothing behind.
@@ -65,9 +64,10 @@ class Store:
         Raises:
             HarnessError: it cannot be written (no space, no permission, the run exists); nothing is left of it.
         """
-        target = self.folder(record)
+        target = self.folder(record.task, record.dataset.name, record.model.name, record.run_id)
         temporary = target.with_name(_TEMPORARY + record.run_id)
         try:
+            shutil.rmtree(temporary, ignore_errors=True)  # of a process that was killed while it saved this run
             temporary.mkdir(parents=True)
             try:
                 (temporary / RECORD_FILE).write_text(record.to_json(), encoding="utf-8")

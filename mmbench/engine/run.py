@@ -1,0 +1,159 @@
+"""One evaluation in parts, and the record made of them."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from hashlib import sha256
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import torch
+from torch import nn
+
+from mmbench.data.card import DatasetCard
+from mmbench.engine.models import LoadedModel
+from mmbench.engine.options import EvalOptions
+from mmbench.engine.samples import Outcome, groups, metric_rows, scored
+from mmbench.metrics.metric import Metric
+from mmbench.model import Model
+from mmbench.record.environment import capture
+from mmbench.record.schema import (
+    Cost,
+    DatasetInfo,
+    Failure,
+    Memory,
+    MetricValue,
+    ModelInfo,
+    RunRecord,
+    Throughput,
+    WeightsInfo,
+)
+from mmbench.registry import registry
+from mmbench.sample import Dataset
+from mmbench.stats.intervals import intervals
+from mmbench.task import Task
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """The parts of one evaluation, resolved and loaded."""
+
+    task: Task
+    dataset: DatasetCard
+    split: str
+    samples: Dataset
+    loaded: LoadedModel
+    metrics: Mapping[str, Metric]
+    options: EvalOptions
+    device: torch.device
+    workers: int
+
+    @property
+    def model(self) -> Model:
+        """The model that is asked."""
+        return self.loaded.model
+
+
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """Seconds and bytes of a run as a whole."""
+
+    load_s: float
+    wall_s: float
+    peak_bytes: int
+    memory_method: str
+
+
+def make_record(
+    run: Run, outcome: Outcome, *, run_id: str, created: datetime, timing: Timing, settings: dict[str, Any]
+) -> RunRecord:
+    """The record of a finished run."""
+    table = scored(outcome.table)
+    return RunRecord(
+        run_id=run_id,
+        created=created,
+        task=run.task.card.name,
+        main_metric=run.task.card.main_metric,
+        dataset=dataset_info(run),
+        model=_model_info(run.loaded),
+        metrics=_metrics(run, table),
+        breakdowns=_breakdowns(run, table),
+        cost=Cost(
+            throughput=Throughput(samples_per_s=outcome.table.num_rows / sum(outcome.batch_s), batch_s=outcome.batch_s),
+            latency=None,
+            stages=None,
+            memory=Memory(peak_bytes=timing.peak_bytes, method=timing.memory_method),
+            load_s=timing.load_s,
+            wall_s=timing.wall_s,
+        ),
+        failures=[Failure(id=f.id, stage=f.stage, reason=f.reason) for f in outcome.failures],
+        environment=capture(),
+        settings=settings,
+    )
+
+
+def dataset_info(run: Run) -> DatasetInfo:
+    """What the run is about."""
+    return DatasetInfo(
+        name=run.dataset.name,
+        revision=run.dataset.revision,
+        split=run.split,
+        n=len(run.samples),
+        limit=run.options.limit,
+    )
+
+
+def settings(run: Run, batch_size: int | str) -> dict[str, Any]:
+    """How the run is done, as far as it may change a row."""
+    options = run.options
+    return {
+        "batch_size": batch_size,
+        "device": str(run.device),
+        "dtype": options.dtype,
+        "workers": run.workers,
+        "threads": torch.get_num_threads(),
+        "seed": options.seed,
+        "on_error": options.on_error,
+        "max_errors": options.max_errors,
+        "plugins": {path.name: sha256(path.read_bytes()).hexdigest() for path in registry.files},
+    }
+
+
+def _model_info(loaded: LoadedModel) -> ModelInfo:
+    parameters = loaded.model.parameters() if isinstance(loaded.model, nn.Module) else ()
+    return ModelInfo(
+        name=loaded.model.name,
+        config={**loaded.config, "training": loaded.training},
+        parameters=sum(parameter.numel() for parameter in parameters),
+        weights=WeightsInfo(source=loaded.source, sha256=loaded.sha256),
+    )
+
+
+def _metrics(run: Run, table: pa.Table) -> dict[str, MetricValue]:
+    """Every metric with its interval, over the rows of `table`."""
+    rows = {name: metric_rows(table, metric) for name, metric in run.metrics.items()}
+    found = intervals(run.metrics, rows, groups(table), seed=run.options.seed)
+    return {
+        name: MetricValue(
+            value=interval.value,
+            low=interval.low,
+            high=interval.high,
+            level=interval.level,
+            n=interval.n,
+            method=interval.method,
+            higher_is_better=run.metrics[name].higher_is_better,
+        )
+        for name, interval in found.items()
+    }
+
+
+def _breakdowns(run: Run, table: pa.Table) -> dict[str, dict[str, dict[str, MetricValue]]]:
+    """The metrics again for each value of the keys by which the task wants them split."""
+    found = {}
+    for key in run.task.card.breakdowns:
+        column = f"meta.{key}"
+        if column in table.column_names:
+            values = sorted(value for value in table[column].unique().to_pylist() if value is not None)
+            found[key] = {v: _metrics(run, table.filter(pc.equal(table[column], v))) for v in values}
+    return found

@@ -1,0 +1,77 @@
+"""The probe plugin, weights for its models, and short ways to run an evaluation."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import mmbench_baselines.weights
+import pytest
+import torch
+
+from mmbench.checkpoint import Header, save_weights
+from mmbench.engine.evaluate import Evaluation, evaluate
+from mmbench.engine.options import EvalOptions
+from mmbench.registry import KINDS, load_plugin_file, registry
+
+PROBES = Path(__file__).with_name("probes.py")
+FILM = Path(mmbench_baselines.weights.__path__[0]) / "vqa" / "easy-vqa" / "film.safetensors"
+
+
+@pytest.fixture
+def probes(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """The plugin file, loaded, and no other one; what it registered is forgotten afterwards."""
+    monkeypatch.setattr(registry, "files", [])
+    before = {kind: set(registry.names(kind)) for kind in KINDS}
+    load_plugin_file(PROBES)
+    yield PROBES
+    for kind in KINDS:
+        for name in set(registry.names(kind)) - before[kind]:
+            registry.unregister(kind, name)
+
+
+@pytest.fixture
+def threads() -> Iterator[None]:
+    """PyTorch's threads as they were: a run sets them for its process."""
+    before = torch.get_num_threads()
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture
+def film() -> Path:
+    """The shipped weights of film."""
+    return FILM
+
+
+@pytest.fixture
+def weights(tmp_path: Path, probes: Path, threads: None) -> Callable[[str], Path]:
+    """Weights of a model: those that ship, or made for a probe."""
+
+    def find(model: str) -> Path:
+        if not model.startswith("probe-"):
+            return FILM.with_stem(model)
+        path = tmp_path / "weights" / f"{model}.safetensors"
+        save_weights(path, registry.load("model", model).restore(model, {}), Header(model, {}, {}))
+        return path
+
+    return find
+
+
+@pytest.fixture
+def run(tmp_path: Path, weights: Callable[[str], Path]) -> Callable[..., Evaluation]:
+    """Evaluate on one thread, in this process, into `tmp_path / "results"` unless told otherwise."""
+
+    def evaluate_model(
+        model: str,
+        dataset: str = "probe-clean",
+        *,
+        task: str = "probe",
+        output: Path = tmp_path / "results",
+        resume: bool = False,
+        **options: object,
+    ) -> Evaluation:
+        chosen = EvalOptions(**{"limit": 32, "threads": 1, "workers": 0, "device": "cpu", "invariance": 0, **options})
+        return evaluate(
+            model, task, dataset=dataset, weights=weights(model), options=chosen, output=output, resume=resume
+        )
+
+    return evaluate_model

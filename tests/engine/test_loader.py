@@ -1,0 +1,79 @@
+"""Batches: which samples go where, and what becomes of those that fail."""
+
+import pytest
+import torch
+from mmbench_tasks.vqa.datasets import easy_vqa
+from mmbench_tasks.vqa.task import VQA
+
+from mmbench.engine.loader import default_threads, default_workers, make_loader, plan_batches
+from mmbench.registry import registry
+from mmbench.sample import Sample, Subset
+
+
+def model(name):
+    return registry.load("model", name).restore(name, {})
+
+
+@pytest.fixture
+def texts():
+    """200 questions without an image, of 200 different lengths, in no order."""
+    order = torch.randperm(200, generator=torch.Generator().manual_seed(0)).tolist()
+    return [Sample(f"text/{index}", {"text": "x" * length}, "yes") for index, length in enumerate(order)]
+
+
+@pytest.fixture
+def questions():
+    return Subset(VQA().load(easy_vqa, "test"), range(20))
+
+
+@pytest.mark.usefixtures("probes")
+@pytest.mark.parametrize("size", [1, 7, 64, 200, 1000])
+def test_plan_is_the_order_of_the_data(size, texts):
+    plan = plan_batches(texts, model("probe-numbered"), size)
+    batches = [plan[number] for number in range(len(plan))]
+    assert [index for batch in batches for index in batch] == list(range(200))
+    assert {len(batch) for batch in batches[:-1]} <= {size}
+    assert 0 < len(batches[-1]) <= size
+
+
+@pytest.mark.usefixtures("probes")
+def test_plan_puts_like_lengths_together(texts):
+    """32 batches of 4 are sorted together: 128 samples, then the other 72."""
+    plan = plan_batches(texts, model("probe-bucketed"), 4)
+    order = [index for number in range(len(plan)) for index in plan[number]]
+    assert sorted(order[:128]) == list(range(128))
+    assert sorted(order[128:]) == list(range(128, 200))
+    for window in (order[:128], order[128:]):
+        lengths = [len(texts[index].inputs["text"]) for index in window]
+        assert lengths == sorted(lengths, reverse=True)
+
+
+@pytest.mark.usefixtures("probes")
+def test_loader_gives_the_wanted_batches_in_order(questions):
+    plan = plan_batches(questions, model("probe-numbered"), 8)
+    loader = make_loader(questions, model("probe-numbered"), plan, numbers=[2, 0], workers=0, pin_memory=False)
+    last, first = loader
+    assert (last.number, last.indices) == (2, [16, 17, 18, 19])
+    assert (first.number, first.indices) == (0, list(range(8)))
+    assert first.batch.inputs["text"].tolist() == list(range(8))
+    assert [sample.id for sample in first.samples] == [f"test/{index}" for index in range(8)]
+    assert not any(sample.inputs for sample in first.samples)
+
+
+@pytest.mark.usefixtures("probes")
+def test_failing_samples_are_left_out_one_by_one():
+    task = registry.load("task", "probe")()
+    dataset = Subset(task.load(registry.load("dataset", "probe-unreadable"), "test"), range(8))
+    plan = plan_batches(dataset, model("probe-numbered"), 4)
+    first, second = make_loader(dataset, model("probe-numbered"), plan, numbers=range(2), workers=0, pin_memory=False)
+    assert (first.indices, second.indices) == ([0, 1, 2], [4, 5, 6, 7])
+    (failure,) = first.failures
+    assert (failure.index, failure.id, failure.stage) == (3, "#3", "load")
+    assert failure.reason == "ValueError: row 3 of the table is torn"
+    assert second.failures == []
+
+
+def test_workers_and_threads_share_the_cores():
+    assert default_workers() >= 0
+    assert default_threads(0) >= default_threads(1) >= 1
+    assert default_threads(10**6) == 1
