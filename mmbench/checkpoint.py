@@ -75,8 +75,9 @@ def read_weights(path: Path) -> tuple[Header, dict[str, Tensor]]:
     if not path.is_file():
         raise UsageError(f"weights file {str(path)!r} does not exist")
     with path.open("rb") as file:
-        start = file.read(4)
-    if start.startswith(_PICKLES):
+        start = file.read(9)
+    # A safetensors file is the length of its header in eight bytes, any of them, and the header, which is JSON.
+    if start.startswith(_PICKLES) and start[8:] != b"{":
         raise UsageError(f"{path} is a pickle, which can run code when it is read; mmbench reads safetensors only")
     try:
         with safe_open(path, framework="pt") as file:
@@ -86,12 +87,19 @@ def read_weights(path: Path) -> tuple[Header, dict[str, Tensor]]:
         raise UsageError(f"{path} is not a whole safetensors file (truncated or damaged): {error}") from error
     if _KEY not in metadata:
         raise UsageError(f"{path} was not written by `mmbench train`: its header names no mmbench model")
-    content = json.loads(metadata[_KEY])
-    if content["format"] > _FORMAT:
-        raise UsageError(
-            f"{path} has weights format {content['format']}; this mmbench reads up to {_FORMAT}: upgrade mmbench"
-        )
-    return Header(content["model"], content["config"], content["training"]), tensors
+    return _parse_header(metadata[_KEY], path), tensors
+
+
+def _parse_header(text: str, path: Path) -> Header:
+    try:
+        content = json.loads(text)
+        version, newer = content["format"], content["format"] > _FORMAT
+        header = None if newer else Header(content["model"], dict(content["config"]), dict(content["training"]))
+    except (ValueError, KeyError, TypeError) as error:
+        raise UsageError(f"{path} has a damaged header: {type(error).__name__}: {error}") from error
+    if header is None:
+        raise UsageError(f"{path} has weights format {version}; this mmbench reads up to {_FORMAT}: upgrade mmbench")
+    return header
 
 
 def load_tensors(module: nn.Module, tensors: Mapping[str, Tensor], path: Path) -> None:

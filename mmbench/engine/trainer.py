@@ -3,6 +3,8 @@
 import json
 import logging
 import shutil
+from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +18,7 @@ from mmbench.engine.progress import Epoch, TrainProgress
 from mmbench.engine.validation import Validation
 from mmbench.errors import HarnessError, UsageError
 from mmbench.model import Batch, Model, Trains
-from mmbench.sample import Dataset
+from mmbench.sample import Dataset, Sample
 
 _OPTIONS = "options.json"
 
@@ -45,7 +47,7 @@ def descend(
         UsageError: `folder` holds a run with other options.
         HarnessError: the loss is not finite.
     """
-    checkpoint = _prepare_folder(folder, validation, options, resume)
+    checkpoint = _prepare_folder(folder, model.name, validation, options, resume)
     trainer = _Trainer(model, training, validation, options, folder, progress)
     trainer.train(resume_from_checkpoint=None if checkpoint is None else str(checkpoint))
     history = _history(trainer.state, validation)
@@ -84,7 +86,7 @@ class _Trainer(transformers.Trainer):
         super().__init__(
             model=module,
             args=_arguments(options, validation, folder),
-            data_collator=lambda samples: {"batch": model.collate(samples)},  # Trainer takes mappings only
+            data_collator=partial(_collate, model),
             train_dataset=training,
             eval_dataset=validation.samples,
             optimizers=(optimizer, schedule),  # type: ignore[arg-type]  # any scheduler works; the hint names one class
@@ -93,6 +95,8 @@ class _Trainer(transformers.Trainer):
         self.remove_callback(transformers.PrinterCallback)
 
     def _prepare_inputs(self, inputs: dict[str, Any]) -> dict[str, Any]:
+        if "failure" in inputs:
+            raise HarnessError(inputs["failure"])
         return {"batch": inputs["batch"].to(self.args.device)}
 
     def compute_loss(self, model: nn.Module, inputs: dict[str, Any], *_: Any, **__: Any) -> Tensor:
@@ -108,6 +112,19 @@ class _Trainer(transformers.Trainer):
         self.log(metrics)
         self.control = self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)
         return metrics
+
+
+def _collate(model: Model, samples: Sequence[Sample]) -> dict[str, Any]:
+    """A batch in a mapping, which is all that Trainer takes; or why there is none, told from the worker in one line."""
+    try:
+        return {"batch": model.collate(samples)}
+    except Exception:  # some sample is bad: find which
+        for sample in samples:
+            try:
+                model.collate([sample])
+            except Exception as error:  # data may be broken in any way
+                return {"failure": f"training sample {sample.id} cannot be read: {type(error).__name__}: {error}"}
+        raise
 
 
 def _arguments(options: TrainOptions, validation: Validation, folder: Path) -> TrainingArguments:
@@ -162,13 +179,18 @@ def _history(state: TrainerState, validation: Validation) -> list[Epoch]:
     return [Epoch(number, losses.get(number), metrics[number], number == best) for number in sorted(metrics)]
 
 
-def _prepare_folder(folder: Path, validation: Validation, options: TrainOptions, resume: bool) -> Path | None:
+def _prepare_folder(
+    folder: Path, model: str, validation: Validation, options: TrainOptions, resume: bool
+) -> Path | None:
     """Make the folder for checkpoints, or find the last whole checkpoint in it."""
     stored = folder / _OPTIONS
-    mine = json.dumps({"options": repr(options), "task": validation.task.card.name})
+    mine = json.dumps({"model": model, "task": validation.task.card.name, "options": repr(options)})
     if resume and stored.is_file():
         if stored.read_text(encoding="utf-8") != mine:
-            raise UsageError(f"{folder} holds an interrupted run with other options; give those, or leave out --resume")
+            raise UsageError(
+                f"{folder} holds an interrupted run of another model or with other options; "
+                "give those, or leave out --resume"
+            )
         # The trainer writes its state last, so a checkpoint killed half-way has none.
         whole = [path for path in folder.glob("checkpoint-*") if _is_json(path / "trainer_state.json")]
         return max(whole, key=lambda path: int(path.name.rpartition("-")[2]), default=None)

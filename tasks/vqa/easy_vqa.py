@@ -51,6 +51,8 @@ def _read_rows(path: Path) -> list[tuple[str, str, int]]:
         raise UsageError(f"{path}: {error.strerror}; reinstall the package easy-vqa") from error
     except ValueError as error:
         raise UsageError(f"{path}: not JSON: {error}") from error
+    if not isinstance(rows, list):
+        raise UsageError(f"{path}: expected a list of [question, answer, image number] rows, found {rows!r:.80}")
     for number, row in enumerate(rows):
         if not (isinstance(row, list) and [type(field) for field in row] == [str, str, int]):
             raise UsageError(f"{path}: row {number}: expected [question, answer, image number], found {row!r:.80}")

@@ -96,9 +96,9 @@ def probe(model: str, **changes: str) -> list[str]:
         ({"invariance": "-1"}, "--invariance must be at least 0, not -1"),
         ({"max_errors": "3"}, "--max-errors goes with --on-error skip"),
         ({"max_errors": "-3", "on_error": "skip"}, "--max-errors must be at least 0, not -3"),
-        ({"on_error": "ignore"}, "Invalid value for '--on-error': 'ignore' is not one of 'fail', 'skip'."),
-        ({"dtype": "float8"}, "Invalid value for '--dtype': 'float8' is not one of"),
-        ({"limit": "many"}, "Invalid value for '--limit': 'many' is not a valid int"),
+        ({"on_error": "ignore"}, "Invalid value for '--on-error': "),
+        ({"dtype": "float8"}, "Invalid value for '--dtype': "),
+        ({"limit": "many"}, "Invalid value for '--limit': "),
         ({"device": "gpu0"}, "unknown device 'gpu0'; expected auto, cpu, or an accelerator such as cuda"),
         ({"plugin": "mine.py"}, "plugin file 'mine.py' does not exist"),
         ({"weights": "no.safetensors"}, "weights file 'no.safetensors' does not exist"),
@@ -177,7 +177,9 @@ def test_weights_of_another_model(refused):
 def test_truncated_weights(part, refused):
     data = FILM.read_bytes()
     Path("bad").write_bytes(data[: int(part * len(data))])
-    assert refused(2, *evaluation(weights="bad")).startswith("bad is not a whole safetensors file (truncated or damaged)")
+    assert refused(2, *evaluation(weights="bad")).startswith(
+        "bad is not a whole safetensors file (truncated or damaged)"
+    )
 
 
 @pytest.mark.parametrize("old", [False, True])

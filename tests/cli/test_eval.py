@@ -11,7 +11,8 @@ from mmbench.cli import main
 from mmbench.record.schema import SCHEMA_FILE, RunRecord
 from mmbench.registry import registry
 
-EVAL = ["eval", "--model", "film", "--task", "vqa", "--limit", "64", "--workers", "0", "--threads", "1", "--device", "cpu"]
+RUN = ["--limit", "64", "--workers", "0", "--threads", "1", "--device", "cpu"]
+EVAL = ["eval", "--model", "film", "--task", "vqa", *RUN]
 
 
 @pytest.fixture(autouse=True)

@@ -193,13 +193,10 @@ class Bucketed(Numbered):
 
 
 @register("model", "probe-embedding")
-class Embedding(nn.Module):
+class Embedding(Numbered):
     """Can only embed."""
 
-    modalities = ("text",)
-    collate = Numbered.collate
-    restore = classmethod(Numbered.restore.__func__)
-    __init__ = Numbered.__init__
+    classify = None
 
     def embed(self, batch, modality):
         return batch.inputs[modality].unsqueeze(1)

@@ -110,8 +110,9 @@ def test_model_that_cannot_be_stored_is_refused(register, tmp_path):
     assert not (tmp_path / "other.safetensors").exists()
 
 
+@pytest.mark.parametrize("workers", [0, 1])
 @pytest.mark.parametrize("broken", ["training", "validation"])
-def test_sample_that_cannot_be_read_stops_with_its_reason(register, tmp_path, broken):
+def test_sample_that_cannot_be_read_stops_with_its_reason(register, tmp_path, broken, workers):
     class Broken(VQA):
         """VQA with a corrupt image on one side of the split."""
 
@@ -128,8 +129,10 @@ def test_sample_that_cannot_be_read_stops_with_its_reason(register, tmp_path, br
     (tmp_path / "corrupt.png").write_bytes(b"\x89PNG\r\n\x1a\nnothing")
     register("task", "test-broken", Broken)
     register("dataset", "test-broken", easy_vqa.model_copy(update={"name": "test-broken", "task": "test-broken"}))
-    with pytest.raises(HarnessError, match=r"corrupt\.png"):
-        train("concat", "test-broken", options=TINY, output=tmp_path / "concat.safetensors")
+    options = dataclasses.replace(TINY, workers=workers)
+    with pytest.raises(HarnessError, match=r"corrupt\.png") as caught:
+        train("concat", "test-broken", options=options, output=tmp_path / "concat.safetensors")
+    assert "\n" not in str(caught.value)
     assert not (tmp_path / "concat.safetensors").exists()
 
 
