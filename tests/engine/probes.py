@@ -33,7 +33,7 @@ class Slow(Clean):
     """Slow enough to be killed at a chosen batch."""
 
     def __getitem__(self, index, /):
-        time.sleep(0.004)
+        time.sleep(0.002)
         return super().__getitem__(index)
 
 

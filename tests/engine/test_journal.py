@@ -72,5 +72,5 @@ def test_removed_journal_leaves_nothing(tmp_path):
 
 def test_folder_that_cannot_be_made(tmp_path):
     (tmp_path / "file").write_text("")
-    with pytest.raises(HarnessError, match=r"cannot begin the journal .*journal\.jsonl: Not a directory|File exists"):
+    with pytest.raises(HarnessError, match=r"cannot begin the journal .*journal\.jsonl: (Not a directory|File exists)"):
         Journal(tmp_path / "file" / "journal.jsonl", {}, resume=False)
