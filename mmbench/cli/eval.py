@@ -1,14 +1,20 @@
 """`mmbench eval`: quality and cost of a model on a task."""
 
+from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from mmbench.cli.console import JsonOption, PluginOption, console, load_plugins
 from mmbench.engine.options import EvalOptions
 from mmbench.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from mmbench.cli.progress import EvalBar
 
 DEFAULTS = EvalOptions()
 
@@ -89,7 +95,7 @@ def eval_(
     from mmbench.cli.progress import EvalBar
     from mmbench.engine.evaluate import evaluate
 
-    with EvalBar(console(stderr=True)) as bar:
+    with EvalBar(console(stderr=True)) as bar, _told_how_to_go_on(bar):
         run = evaluate(
             model,
             task,
@@ -109,6 +115,15 @@ def eval_(
     out = console()
     print_run(run.record, run.folder, out)
     out.print(f"[dim]next: mmbench leaderboard{'' if output == Path('results') else f' {output}'}[/]")
+
+
+@contextmanager
+def _told_how_to_go_on(bar: "EvalBar") -> "Iterator[None]":
+    try:
+        yield
+    except KeyboardInterrupt:
+        bar.note("what was scored is kept; the same command with --resume goes on from there")
+        raise
 
 
 def _batch_size(text: str) -> int | Literal["auto"]:

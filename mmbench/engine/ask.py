@@ -1,6 +1,6 @@
 """Putting a batch to a model that may fail on it."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 
@@ -10,8 +10,12 @@ from mmbench.sample import Prediction
 from mmbench.task import Task
 
 
-def ask_in_parts(task: Task, model: Model, batch: Batch) -> Sequence[Prediction | Exception]:
+def ask_in_parts(
+    task: Task, model: Model, batch: Batch, note: Callable[[str], None] = lambda _: None
+) -> Sequence[Prediction | Exception]:
     """Predictions; where the model fails, out of memory or otherwise, halves until the culprit stands alone.
+
+    `note` is told of every batch that had to be halved, and why.
 
     Raises:
         HarnessError: the task made another number of predictions than there are samples.
@@ -21,6 +25,7 @@ def ask_in_parts(task: Task, model: Model, batch: Batch) -> Sequence[Prediction 
     except Exception as error:  # models are foreign code
         if batch.size == 1:
             return [error]
+        note(f"a batch of {batch.size} failed ({type(error).__name__}); asking again in halves")
     else:
         if len(predictions) != batch.size:
             raise HarnessError(f"task {task.card.name!r} made {len(predictions)} predictions for {batch.size} samples")
@@ -29,6 +34,6 @@ def ask_in_parts(task: Task, model: Model, batch: Batch) -> Sequence[Prediction 
         torch.cuda.empty_cache()
     middle = batch.size // 2
     return [
-        *ask_in_parts(task, model, batch.part(0, middle)),
-        *ask_in_parts(task, model, batch.part(middle, batch.size)),
+        *ask_in_parts(task, model, batch.part(0, middle), note),
+        *ask_in_parts(task, model, batch.part(middle, batch.size), note),
     ]

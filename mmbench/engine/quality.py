@@ -47,7 +47,7 @@ class QualityPass:
         with torch.inference_mode():
             start = perf_counter()
             for loaded in loader:
-                scored = self._score(loaded)
+                scored = self._score(loaded, progress)
                 errors += len(scored.failures)
                 self._check_policy(scored.failures, errors)
                 end = perf_counter()
@@ -55,14 +55,13 @@ class QualityPass:
                 start = end
                 progress.advance(len(loaded.indices) + len(loaded.failures))
 
-    def _score(self, loaded: Loaded) -> "_Scored":
+    def _score(self, loaded: Loaded, progress: EvalProgress) -> "_Scored":
         scored = _Scored(loaded.number, list(self.metrics), list(loaded.failures))
         if loaded.batch is None:
             return scored
         batch = loaded.batch.to(self.device, non_blocking=True)
-        for (index, sample), prediction in zip(
-            zip(loaded.indices, loaded.samples, strict=True), ask_in_parts(self.task, self.model, batch), strict=True
-        ):
+        predictions = ask_in_parts(self.task, self.model, batch, progress.note)
+        for index, sample, prediction in zip(loaded.indices, loaded.samples, predictions, strict=True):
             if isinstance(prediction, Exception):
                 scored.failures.append(Failure.of(index, sample.id, "model", prediction))
                 continue

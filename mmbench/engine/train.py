@@ -1,5 +1,6 @@
 """Training by name: validation by group, best weights kept, resumable, the same for the same seed."""
 
+import shutil
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -82,27 +83,26 @@ def train(
         )
     learner = factory.create(model, the_task.card.modalities, training)
     check_fit(the_task.card, learner)
+    if not isinstance(learner, Fits | Trains):
+        raise UsageError(f"model {model!r} cannot be trained: it has neither loss(batch) nor fit(samples)")
+    if not (isinstance(learner, nn.Module) and isinstance(learner, Stored)):
+        raise UsageError(f"model {model!r} cannot be stored: it must be a torch.nn.Module with stored_config()")
     validation = Validation(the_task, held_out, options)
+    checkpoints = output.with_name(f".{output.stem}.training")
     if isinstance(learner, Fits):
         learner.fit(training)
         history = [Epoch(1, None, validation(learner), is_best=True)]
         progress.epoch(history[0])
         # Nothing was chosen by validation, so in the end it counts the whole split, as priors are defined.
         learner = factory.create(model, the_task.card.modalities, samples)
-        assert isinstance(learner, Fits)  # noqa: S101  # made by the same factory
+        # Made by the same factory, so it is what the first one was.
+        assert isinstance(learner, nn.Module) and isinstance(learner, Stored) and isinstance(learner, Fits)  # noqa: S101, PT018
         learner.fit(samples)
-    elif isinstance(learner, Trains) and isinstance(learner, nn.Module):
+    else:
         from mmbench.engine.trainer import descend  # noqa: PLC0415  # transformers' Trainer takes seconds to import
 
         learner.to(device)
-        folder = output.with_name(f".{output.stem}.training")
-        history = descend(learner, training, validation, options, folder, resume, progress)
-    else:
-        raise UsageError(
-            f"model {model!r} cannot be trained: it is no torch.nn.Module with loss(batch), nor has it fit(samples)"
-        )
-    if not (isinstance(learner, nn.Module) and isinstance(learner, Stored)):
-        raise UsageError(f"model {model!r} cannot be stored: it must be a torch.nn.Module with stored_config()")
+        history = descend(learner, training, validation, options, checkpoints, resume, progress)
     best = next(epoch for epoch in history if epoch.is_best)
     provenance = {
         "task": task,
@@ -114,6 +114,7 @@ def train(
         "torch": torch.__version__,
     }
     save_weights(output, learner, Header(model, learner.stored_config(), provenance))
+    shutil.rmtree(checkpoints, ignore_errors=True)
     return Trained(output, best, history, sum(p.numel() for p in learner.parameters()))
 
 

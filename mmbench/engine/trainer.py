@@ -39,7 +39,7 @@ def descend(
         training: samples to learn from.
         validation: picks the best epoch by the task's main metric; the earlier epoch wins a tie.
         options: how.
-        folder: for checkpoints; removed at the end.
+        folder: for checkpoints; the caller removes it once the weights are safe.
         resume: go on from the last whole checkpoint in `folder`.
         progress: told of steps and epochs.
 
@@ -50,9 +50,7 @@ def descend(
     checkpoint = _prepare_folder(folder, model.name, validation, options, resume)
     trainer = _Trainer(model, training, validation, options, folder, progress)
     trainer.train(resume_from_checkpoint=None if checkpoint is None else str(checkpoint))
-    history = _history(trainer.state, validation)
-    shutil.rmtree(folder)
-    return history
+    return _history(trainer.state, validation)
 
 
 class _Loss(nn.Module):

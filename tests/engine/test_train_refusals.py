@@ -80,7 +80,7 @@ class Generator(Untrainable):
 @pytest.mark.parametrize(
     ("model", "message"),
     [
-        (Untrainable, r"model 'test-other' cannot be trained: .*loss\(batch\), nor has it fit\(samples\)"),
+        (Untrainable, r"model 'test-other' cannot be trained: it has neither loss\(batch\) nor fit\(samples\)"),
         (Generator, "task 'vqa' needs a model that can classify; 'test-other' can generate"),
     ],
 )
