@@ -41,7 +41,8 @@ def save_weights(path: Path, module: nn.Module, header: Header) -> None:
         HarnessError: it cannot be written.
     """
     content = {"format": _FORMAT, "model": header.model, "config": header.config, "training": header.training}
-    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in module.state_dict().items()}
+    # Cloned, since safetensors refuses tensors that share memory (tied weights).
+    tensors = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in module.state_dict().items()}
     temporary = path.with_name(f".{path.name}.tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -74,8 +75,11 @@ def read_weights(path: Path) -> tuple[Header, dict[str, Tensor]]:
     """
     if not path.is_file():
         raise UsageError(f"weights file {str(path)!r} does not exist")
-    with path.open("rb") as file:
-        start = file.read(9)
+    try:
+        with path.open("rb") as file:
+            start = file.read(9)
+    except OSError as error:
+        raise UsageError(f"cannot read weights {path}: {error.strerror}") from error
     # A safetensors file is the length of its header in eight bytes, any of them, and the header, which is JSON.
     if start.startswith(_PICKLES) and start[8:] != b"{":
         raise UsageError(f"{path} is a pickle, which can run code when it is read; mmbench reads safetensors only")

@@ -61,7 +61,9 @@ class Fusion(nn.Module, ABC):
         super().__init__()
         least, most = self.arity
         if len(modalities) < least or (most is not None and len(modalities) > most):
-            bounds = f"at least {least}" if most is None else f"{least} to {most}"
+            bounds = (
+                f"at least {least}" if most is None else f"{least} to {most}" if most > least else f"exactly {least}"
+            )
             raise ValueError(f"{type(self).__name__} fuses {bounds} modalities, not {', '.join(modalities)}")
         self.modalities = tuple(modalities)
         self.width = width
@@ -164,11 +166,14 @@ class FusionModel(nn.Module):
         )
         fusion_class = registry.load("fusion", config.fusion)
         classes = len(self.labels)
-        if fusion_class.level == "decision":
-            self.fusion: Fusion = fusion_class(self.modalities, classes, **config.options)
+        decides = fusion_class.level == "decision"
+        try:
+            self.fusion: Fusion = fusion_class(self.modalities, classes if decides else config.width, **config.options)
+        except (TypeError, ValueError) as error:  # too many modalities, or an option it does not have
+            raise UsageError(f"fusion {config.fusion!r} cannot be built: {error}") from error
+        if decides:
             self.heads = nn.ModuleDict({m: ClassifierHead(config.width, classes) for m in self.modalities})
         else:
-            self.fusion = fusion_class(self.modalities, config.width, **config.options)
             self.heads = nn.ModuleDict({"fused": ClassifierHead(config.width, classes)})
 
     def length(self, sample: Sample) -> int:
@@ -207,6 +212,11 @@ class FusionModel(nn.Module):
                 return fused
         with stage("fuse"):
             vector = self.fusion(features, mask)
+            if vector.shape != (batch.size, self.fusion.width):
+                raise UsageError(
+                    f"fusion {self.config.fusion!r} returned {list(vector.shape)}; "
+                    f"expected [B, D] = {[batch.size, self.fusion.width]}"
+                )
         with stage("head"):
             result: Tensor = self.heads["fused"](vector)
             return result
@@ -255,7 +265,10 @@ class FusionFactory:
         Raises:
             UsageError: the configuration is of another fusion or of other modalities.
         """
-        stored = FusionConfig.from_json(config)
+        try:
+            stored = FusionConfig.from_json(config)
+        except (KeyError, TypeError, AttributeError) as error:
+            raise UsageError(f"the stored configuration is of no fusion model: {error}") from error
         if stored.fusion != self.fusion or (self.modalities and tuple(stored.encoders) != self.modalities):
             raise UsageError(
                 f"the weights hold a {stored.fusion!r} fusion of {', '.join(stored.encoders)}; "

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol, runtime_checkable
 
+import numpy as np
 from torch import Tensor
 
 from mmbench.data.card import DatasetCard
@@ -90,6 +91,12 @@ def check_fit(card: TaskCard, model: Model) -> None:
 
 
 def argmax_labels(logits: Tensor, labels: Sequence[str]) -> list[Prediction]:
-    """Logits [B, C] to the label with the greatest; the first label wins a tie."""
+    """Logits [B, C] to the label with the greatest; the first label wins a tie.
+
+    Raises:
+        ValueError: a logit is NaN, so that the sample fails and is not scored by chance.
+    """
     scores = logits.float().log_softmax(dim=1).cpu().numpy()
+    if np.isnan(scores).any():
+        raise ValueError("the model gave NaN logits, which are no answer")
     return [Prediction(labels[best], row) for best, row in zip(scores.argmax(axis=1).tolist(), scores, strict=True)]

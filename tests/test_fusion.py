@@ -190,3 +190,13 @@ def test_masked_mean_by_hand():
     torch.testing.assert_close(masked_mean(features, mask), torch.tensor([[2.0, 4.0], [0.0, 0.0]]))
     assert present(mask).tolist() == [True, False]
     assert masked_mean(features.half(), mask).dtype == torch.float16
+
+
+def test_fusion_of_the_wrong_shape_is_told_what_is_expected(concat):
+    class Unpooled(type(concat.fusion)):
+        def forward(self, features, mask):
+            return features["image"]
+
+    concat.fusion = Unpooled(("image", "text"), 64)
+    with pytest.raises(UsageError, match=r"fusion 'concat' returned \[2, 16, 64\]; expected \[B, D\] = \[2, 64\]"):
+        concat(concat.collate(SAMPLES[:2]))

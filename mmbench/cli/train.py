@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from rich.markup import escape
 
 from mmbench.cli.console import JsonOption, PluginOption, console, load_plugins, print_json
 from mmbench.engine.options import TrainOptions
@@ -79,7 +80,7 @@ def train(
     if json:
         print_json(_as_json(trained) | {"model": model, "task": task, "options": asdict(options)})
     else:
-        _print(trained, model, task)
+        _print(trained, model, task, plugin or [])
 
 
 def _as_json(trained: "Trained") -> dict[str, object]:
@@ -93,9 +94,10 @@ def _as_json(trained: "Trained") -> dict[str, object]:
     }
 
 
-def _print(trained: "Trained", model: str, task: str) -> None:
+def _print(trained: "Trained", model: str, task: str, plugins: list[Path]) -> None:
     out = console()
     metrics = ", ".join(f"{name} {value:.4f}" for name, value in trained.best.metrics.items())
     out.print(f"[bold]{model}[/] best at epoch {trained.best.number} on validation: {metrics}")
     out.print(f"weights: {trained.path} ({trained.parameters:,} parameters)")
-    out.print(f"[dim]next: mmbench eval --model {model} --task {task}[/]")
+    given = "".join(f" --plugin {escape(str(file))}" for file in plugins)
+    out.print(f"[dim]next: mmbench eval{given} --model {escape(model)} --task {escape(task)}[/]", soft_wrap=True)

@@ -12,7 +12,7 @@ from torch import nn
 
 from mmbench.engine.batch_size import find_batch_size
 from mmbench.engine.invariance import check_invariance
-from mmbench.engine.journal import Journal
+from mmbench.engine.journal import Journal, has_header
 from mmbench.engine.loader import default_threads, default_workers, plan_batches
 from mmbench.engine.models import load_model
 from mmbench.engine.options import EvalOptions
@@ -77,8 +77,8 @@ def evaluate(
     store.check_writable()
     run = _load(model, task, dataset, split, weights, options or EvalOptions())
     load_s = perf_counter() - start
-    memory = PeakMemory(run.device)
     with _open_journal(run, output, resume, progress) as journal:
+        memory = PeakMemory(run.device)
         folder = store.folder(task, run.dataset.name, model, journal.header["run_id"])
         if folder.exists():  # killed after the run was stored and before its journal was removed
             journal.remove()
@@ -150,7 +150,7 @@ def _open_journal(run: Run, output: Path, resume: bool, progress: EvalProgress) 
     }
     digest = sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()
     path = output / ".journal" / f"{digest[:24]}.jsonl"
-    interrupted = path.is_file()
+    interrupted = has_header(path)
     batch_size = run.options.batch_size
     if batch_size == "auto" and not (resume and interrupted):
         batch_size = find_batch_size(run.model, run.task, run.samples, run.device)

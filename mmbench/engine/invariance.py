@@ -23,6 +23,8 @@ def check_invariance(
 ) -> dict[str, Any]:
     """Ask `count` of the samples at `positions`, evenly spread, both ways.
 
+    A sample of the run unless `count` covers it: nothing is claimed of the rest.
+
     Returns:
         {"samples": how many could be asked, "batch_size", "differ": how many predictions are not the same,
         "max_score_difference": of log-probabilities, `None` for a model that gives none}.

@@ -17,6 +17,14 @@ from mmbench.errors import HarnessError, UsageError
 Entry = dict[str, Any]
 
 
+def has_header(path: Path) -> bool:
+    """Whether a journal was begun at `path`: killed before its header was whole, it holds nothing to go on with."""
+    if not path.is_file():
+        return False
+    with path.open("rb") as file:
+        return file.readline().endswith(b"\n")
+
+
 class Journal:
     """An open journal; a context that lets go of the file and of its lock.
 

@@ -1,10 +1,13 @@
 """Batches from samples: planned once, decoded and collated in loader workers, failures caught one by one."""
 
+import ctypes
 import math
 import os
+import signal
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from multiprocessing import get_all_start_methods
 from typing import Self
 
@@ -16,6 +19,7 @@ from mmbench.model import Batch, Model
 from mmbench.sample import Dataset, Sample
 
 _WINDOW = 32  # batches that are sorted by length together: enough to cut padding, few enough to keep reads near
+_PR_SET_PDEATHSIG = 1  # linux/prctl.h
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,7 +164,21 @@ def make_loader(
         num_workers=workers,
         pin_memory=pin_memory,
         multiprocessing_context="fork" if workers and _can_fork() else None,
+        worker_init_fn=partial(_die_with, os.getpid()),
     )
+
+
+def _die_with(parent: int, _worker: int) -> None:
+    """Let the kernel kill this worker as soon as its parent is gone, however that died.
+
+    A parent killed while it held a queue's lock would leave its workers waiting for that for ever, and with them
+    whatever they inherited, such as the lock of a journal.
+    """
+    if sys.platform != "linux":
+        return
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:  # it died before that was set
+        os.kill(os.getpid(), signal.SIGKILL)
 
 
 def _identity(loaded: Loaded) -> Loaded:

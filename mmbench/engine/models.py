@@ -80,7 +80,7 @@ def _find_weights(name: str, task: str, dataset: str) -> tuple[Path, str]:
         if shipped.is_file():
             return shipped, f"{package.__name__}:{shipped.relative_to(folder).as_posix()}"
     raise UsageError(
-        f"no weights of model {name!r} for {task} on {dataset}; "
+        f"no weights of model {name!r} for {task} on {dataset}, neither below ./{WEIGHTS_FOLDER} nor in a package; "
         f"train it with `mmbench train --model {name} --task {task} --dataset {dataset}`, or give --weights FILE"
     )
 

@@ -1,7 +1,7 @@
 """Training by name: validation by group, best weights kept, resumable, the same for the same seed."""
 
 import shutil
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import torch
@@ -69,6 +69,7 @@ def train(
     the_task = resolve_task(task)
     card = resolve_dataset(the_task, dataset)
     device = pick_device(options.device)
+    options = replace(options, device=str(device))
     output = output or weights_path(WEIGHTS_FOLDER, task, card.name, model)
     factory = model_factory(model)
     check_folder(output.parent)
@@ -91,6 +92,7 @@ def train(
     checkpoints = output.with_name(f".{output.stem}.training")
     if isinstance(learner, Fits):
         learner.fit(training)
+        learner.to(device)
         history = [Epoch(1, None, validation(learner), is_best=True)]
         progress.epoch(history[0])
         # Nothing was chosen by validation, so in the end it counts the whole split, as priors are defined.

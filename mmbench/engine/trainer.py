@@ -136,6 +136,7 @@ def _arguments(options: TrainOptions, validation: Validation, folder: Path) -> T
         logging_strategy="epoch",
         logging_nan_inf_filter=False,
         save_total_limit=2,
+        restore_callback_states_from_checkpoint=True,  # the patience that is used up, of early stopping
         load_best_model_at_end=True,
         metric_for_best_model=validation.main_metric,
         greater_is_better=validation.higher_is_better,

@@ -102,7 +102,10 @@ def probe(model: str, **changes: str) -> list[str]:
         ({"device": "gpu0"}, "unknown device 'gpu0'; expected auto, cpu, or an accelerator such as cuda"),
         ({"plugin": "mine.py"}, "plugin file 'mine.py' does not exist"),
         ({"weights": "no.safetensors"}, "weights file 'no.safetensors' does not exist"),
-        ({"model": "probe-numbered"}, "no weights of model 'probe-numbered' for vqa on easy-vqa; train it with"),
+        (
+            {"model": "probe-numbered"},
+            "no weights of model 'probe-numbered' for vqa on easy-vqa, neither below ./weights nor in a package",
+        ),
     ],
     ids=lambda value: " ".join(f"{k} {v}" for k, v in value.items()) if isinstance(value, dict) else "",
 )

@@ -116,8 +116,28 @@ def wait_for(output: Path, batches: int, process) -> None:
 
 
 def kill(process) -> None:
+    """Kill a process, whose workers must not outlive it: one that hangs would keep what it inherited."""
+    workers = children(process.pid)
     os.kill(process.pid, signal.SIGKILL)
     assert process.wait() == -signal.SIGKILL
+    end = time.monotonic() + 3.0  # PyTorch's own watch over the parent looks every 5 s, where it is not stuck
+    while left := [worker for worker in workers if is_running(worker)]:
+        assert time.monotonic() < end, f"workers {left} outlive the process that was killed"
+        time.sleep(0.01)
+
+
+def children(pid: int) -> list[int]:
+    """Processes that a process has started, where the system tells."""
+    path = Path(f"/proc/{pid}/task/{pid}/children")
+    return [int(child) for child in path.read_text().split()] if path.exists() else []
+
+
+def is_running(pid: int) -> bool:
+    """Whether a process is there, and not only waits for somebody to ask how it ended."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
 
 
 def same(found, expected) -> None:
