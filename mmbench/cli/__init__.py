@@ -87,7 +87,7 @@ def main(args: Sequence[str] | None = None) -> int:
             # Whoever read the output has gone: nobody is left to tell, nor may the exit of Python try to.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             return BROKEN_PIPE
-        except Exception as error:
+        except Exception as error:  # the last resort: whatever it is, the user gets one line and an exit code
             if settings.debug:
                 traceback.print_exc()
             return _report(error)
