@@ -12,11 +12,12 @@ from mmbench.registry import register, registry
 if TYPE_CHECKING:
     from mmbench.data.card import DatasetCard
     from mmbench.engine.evaluate import evaluate
+    from mmbench.engine.score import score, score_against
     from mmbench.engine.train import train
     from mmbench.errors import HarnessError, MMBenchError, UsageError
     from mmbench.fusion import Encoder, Fusion, FusionModel, masked_mean, present
     from mmbench.metrics.metric import Metric
-    from mmbench.model import Batch, Classifies, Embeds, Fits, Generates, Model, Trains
+    from mmbench.model import Batch, Classifies, Embeds, Fits, Generates, Model, Ready, Trains
     from mmbench.profile.stage import stage
     from mmbench.record.schema import RunRecord
     from mmbench.sample import Audio, Dataset, Modality, Prediction, Sample
@@ -42,6 +43,7 @@ __all__ = [
     "Modality",
     "Model",
     "Prediction",
+    "Ready",
     "RunRecord",
     "Sample",
     "Task",
@@ -54,6 +56,8 @@ __all__ = [
     "present",
     "register",
     "registry",
+    "score",
+    "score_against",
     "stage",
     "train",
 ]
@@ -61,11 +65,12 @@ __all__ = [
 _MODULES = {
     "mmbench.data.card": ("DatasetCard",),
     "mmbench.engine.evaluate": ("evaluate",),
+    "mmbench.engine.score": ("score", "score_against"),
     "mmbench.engine.train": ("train",),
     "mmbench.errors": ("HarnessError", "MMBenchError", "UsageError"),
     "mmbench.fusion": ("Encoder", "Fusion", "FusionModel", "masked_mean", "present"),
     "mmbench.metrics.metric": ("Metric",),
-    "mmbench.model": ("Batch", "Classifies", "Embeds", "Fits", "Generates", "Model", "Trains"),
+    "mmbench.model": ("Batch", "Classifies", "Embeds", "Fits", "Generates", "Model", "Ready", "Trains"),
     "mmbench.profile.stage": ("stage",),
     "mmbench.record.schema": ("RunRecord",),
     "mmbench.sample": ("Audio", "Dataset", "Modality", "Prediction", "Sample"),

@@ -192,7 +192,7 @@ class FusionModel(nn.Module):
         inputs, mask = {}, {}
         for modality, encoder in self._by_modality():
             inputs[modality], mask[modality] = encoder.prepare([s.inputs.get(modality) for s in samples])
-        targets = torch.tensor([self._label_index.get(str(s.target), IGNORE) for s in samples])
+        targets = torch.tensor([self._label_index.get(s.label, IGNORE) for s in samples])
         return Batch(len(samples), inputs, mask, targets)
 
     def forward(self, batch: Batch) -> Tensor:
@@ -256,7 +256,7 @@ class FusionFactory:
             encoder: type[Encoder] = registry.load("encoder", encoder_name)
             values = (samples[index].inputs.get(modality) for index in range(len(samples)))
             encoders[modality] = EncoderConfig(encoder_name, encoder.learn_options(values))
-        labels = sorted({str(samples[index].target) for index in range(len(samples))})
+        labels = sorted({samples[index].label for index in range(len(samples))})
         return FusionModel(name, FusionConfig(self.fusion, encoders, labels))
 
     def restore(self, name: str, config: Mapping[str, Any]) -> FusionModel:

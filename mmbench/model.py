@@ -131,6 +131,15 @@ class ModelFactory(Protocol):
 
 
 @runtime_checkable
+class Ready(Protocol):
+    """A factory whose model needs no weights file: it brings its own, or has none."""
+
+    def open(self, name: str) -> Model:
+        """The model, ready to be asked."""
+        ...
+
+
+@runtime_checkable
 class Stored(Protocol):
     """A model whose weights can be saved: a `torch.nn.Module` that says how to build it again."""
 

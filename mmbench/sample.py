@@ -1,6 +1,7 @@
 """What flows in and out of a model: `Sample` with its modalities, target and group; `Prediction`."""
 
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Protocol, runtime_checkable
@@ -33,9 +34,11 @@ class Sample:
         id: unique within its data set and split.
         inputs: value by modality; image: path or PIL image, text: str, audio: path or `Audio`.
             A missing key is a missing modality. Paths are opened only when a batch is made.
-        target: the right answer, in the form its task scores; `None` where it is not known.
+        target: the right answer, in the form its task scores: a str, or a list of str where several are right (the
+            answers of several people, reference captions); `None` where it is not known.
         group: the cluster for intervals and for splits (the image that several questions share).
         meta: what breakdowns need (question type, ...).
+        duration: seconds of audio, for real-time factors; `None` where there is none.
     """
 
     id: str
@@ -43,6 +46,14 @@ class Sample:
     target: Any = None
     group: str | None = None
     meta: Mapping[str, str] = field(default_factory=dict)
+    duration: float | None = None
+
+    @property
+    def label(self) -> str:
+        """The one answer that a classifier learns: the target, or the most frequent of several, the first of equals."""
+        if isinstance(self.target, list | tuple) and self.target:
+            return str(Counter(self.target).most_common(1)[0][0])
+        return str(self.target)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,17 +61,25 @@ class Prediction:
     """A model's answer to one sample.
 
     Attributes:
-        value: the label or the text.
+        value: the label or the text; empty where the answer is a vector.
         scores: log-probabilities by label, up to a constant, float32 [C]; `None` from a generator.
+        labels: names of the C labels, shared by all predictions of a model; `None` without scores.
+        vector: the sample in the model's common space, float32 [D]; `None` unless the model was asked to embed.
     """
 
     value: str
     scores: NDArray[np.float32] | None = None
+    labels: Sequence[str] | None = None
+    vector: NDArray[np.float32] | None = None
 
 
 @runtime_checkable
 class Dataset(Protocol):
-    """Samples of one split, by position; nothing is decoded before a batch is made."""
+    """Samples of one split, by position; nothing is decoded before a batch is made.
+
+    It may have `head(count) -> Dataset`, where the first `count` samples would not belong together, and `revision`,
+    which then names the data instead of the card's.
+    """
 
     def __len__(self) -> int: ...
 
@@ -79,3 +98,11 @@ class Subset:
 
     def __getitem__(self, index: int, /) -> Sample:
         return self.dataset[self.indices[index]]
+
+
+def head(dataset: Dataset, count: int | None) -> Dataset:
+    """The first `count` samples, or all; the data set may have its own way to take them."""
+    if count is None:
+        return dataset
+    own: Callable[[int], Dataset] | None = getattr(dataset, "head", None)
+    return own(count) if own is not None else Subset(dataset, range(min(count, len(dataset))))

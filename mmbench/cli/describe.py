@@ -50,7 +50,9 @@ def _metric(metric: Any) -> Fields:
     return {
         "direction": "higher is better" if metric.higher_is_better else "lower is better",
         "proportion": metric.proportion,
+        "family": metric.family,
         "columns": list(metric.columns),
+        "protocol": {key: list(values) or "any text" for key, values in metric.options.items()},
     }
 
 

@@ -1,70 +1,42 @@
-"""`mmbench doctor`: whether this installation can do its work, and what to do where it cannot."""
+"""`mmbench doctor`: whether this installation, or a data set, is whole, and what to do where it is not."""
 
 import os
 import re
 import warnings
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated
 
 import typer
 
-from mmbench.cli.console import JsonOption, PluginOption, console, join, load_plugins, print_json
-from mmbench.errors import HarnessError, MMBenchError
+from mmbench.cli.checks import Check, report
+from mmbench.cli.console import DataOption, JsonOption, PluginOption, join, load_plugins
+from mmbench.cli.doctor_data import check_dataset, installed_datasets
+from mmbench.errors import MMBenchError, UsageError
 from mmbench.registry import KINDS, PluginWarning, registry
 
-Status = Literal["ok", "warning", "problem"]
-STYLES: dict[Status, str] = {"ok": "green", "warning": "yellow", "problem": "bold red"}
 RESULTS = Path("results")
 CLEAR_REFS = Path("/proc/self/clear_refs")
 
 
-@dataclass(frozen=True)
-class Check:
-    """One finding.
-
-    Attributes:
-        name: what was looked at.
-        status: `warning`: something will be missing; `problem`: mmbench cannot do its work.
-        found: what there is.
-        todo: what the user can do about it.
-    """
-
-    name: str
-    status: Status
-    found: str
-    todo: str = ""
-
-
-def doctor(plugin: PluginOption = None, json: JsonOption = False) -> None:
-    """Check the installation: versions, devices, plugins, data sets, write access."""
+def doctor(
+    dataset: Annotated[
+        str | None, typer.Argument(metavar="[DATASET]", help="Check that all of this data set is there.")
+    ] = None,
+    data: DataOption = None,
+    split: Annotated[str | None, typer.Option("--split", help="Only this split.", show_default="all")] = None,
+    decode: Annotated[bool, typer.Option("--decode", help="Open every image and every recording, too.")] = False,
+    plugin: PluginOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Check the installation, or a data set: every annotation read, every file there, and what is missing."""
     load_plugins(plugin)
-    checks = [check for group in CHECKS for check in group()]
-    if json:
-        print_json({"ok": not _problems(checks), "checks": [asdict(check) for check in checks]})
+    if dataset is not None:
+        report(list(check_dataset(dataset, data, split, decode)), json)
+    elif data is not None or split is not None or decode:
+        raise UsageError("--data, --split and --decode go with the name of a data set")
     else:
-        _print(checks)
-    if _problems(checks):
-        raise typer.Exit(HarnessError.exit_code)
-
-
-def _problems(checks: list[Check]) -> int:
-    return sum(check.status == "problem" for check in checks)
-
-
-def _print(checks: list[Check]) -> None:
-    from rich.table import Table
-    from rich.text import Text
-
-    table = Table(box=None, show_header=False)
-    for check in checks:
-        text = f"{check.found}; {check.todo}" if check.todo else check.found
-        table.add_row(Text(check.status, style=STYLES[check.status]), Text(check.name, style="cyan"), Text(text))
-    out = console()
-    out.print(table)
-    count = _problems(checks)
-    out.print(Text(f"{count} problem{'s' * (count != 1)}" if count else "no problems", style="bold"))
+        report([check for group in CHECKS for check in group()], json)
 
 
 def _versions() -> Iterator[Check]:
@@ -132,30 +104,6 @@ def _plugins() -> Iterator[Check]:
             yield Check(f"{kind} plugins", "ok", f"{len(loaded)} can be imported")
 
 
-def _datasets() -> Iterator[Check]:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", PluginWarning)  # told by the check of the plugins
-        cards = registry.load_all("dataset")
-    for name, card in cards.items():
-        yield _dataset(name, card)
-
-
-def _dataset(name: str, card: Any) -> Check:
-    from mmbench.data.card import DatasetCard
-    from mmbench.data.source import package_folder
-
-    label = f"data set {name}"
-    if not isinstance(card, DatasetCard):
-        return Check(label, "problem", f"is a {type(card).__name__}, not a DatasetCard", "repair its plugin")
-    try:
-        folder = package_folder(card)
-    except (MMBenchError, ImportError) as error:  # ImportError: what the card's package lies in is missing
-        return Check(label, "warning", str(error), f"pip install {card.source.requirement}")
-    if not folder.is_dir():
-        return Check(label, "warning", f"package {card.source.name} has no folder {card.source.root!r}")
-    return Check(label, "ok", "files present")
-
-
 def _results() -> Iterator[Check]:
     from mmbench.record.store import Store
 
@@ -185,7 +133,7 @@ CHECKS: tuple[Callable[[], Iterator[Check]], ...] = (
     _packages,
     _torch,
     _plugins,
-    _datasets,
+    installed_datasets,
     _results,
     _memory,
 )

@@ -7,7 +7,17 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from mmbench.cli.console import JsonOption, PluginOption, console, load_plugins
+from mmbench.cli.console import (
+    DataOption,
+    JsonOption,
+    MetricOption,
+    OnError,
+    PluginOption,
+    ProtocolOption,
+    console,
+    load_plugins,
+    parse_protocol,
+)
 from mmbench.engine.options import EvalOptions
 from mmbench.errors import UsageError
 
@@ -17,13 +27,6 @@ if TYPE_CHECKING:
     from mmbench.cli.progress import EvalBar
 
 DEFAULTS = EvalOptions()
-
-
-class OnError(StrEnum):
-    """What a failing sample does to the run."""
-
-    FAIL = "fail"
-    SKIP = "skip"
 
 
 class DType(StrEnum):
@@ -44,6 +47,10 @@ def eval_(
     split: Annotated[
         str | None, typer.Option("--split", help="A split of it.", show_default="the data set's default")
     ] = None,
+    data: DataOption = None,
+    stream: Annotated[
+        bool, typer.Option("--stream", help="Read a data set of the hub without downloading it.")
+    ] = False,
     weights: Annotated[
         Path | None,
         typer.Option(
@@ -71,6 +78,8 @@ def eval_(
     invariance: Annotated[
         int, typer.Option("--invariance", help="Samples asked again one by one, to see if batching changes them.")
     ] = DEFAULTS.invariance,
+    metric: MetricOption = None,
+    protocol: ProtocolOption = None,
     output: Annotated[Path, typer.Option("--output", metavar="FOLDER", help="Where runs are stored.")] = Path(
         "results"
     ),
@@ -90,6 +99,8 @@ def eval_(
         on_error=on_error.value,
         max_errors=max_errors,
         invariance=invariance,
+        metrics=tuple(metric or ()),
+        protocol=parse_protocol(protocol),
     )
     load_plugins(plugin)
     from mmbench.cli.progress import EvalBar
@@ -101,6 +112,8 @@ def eval_(
             task,
             dataset=dataset,
             split=split,
+            data=data,
+            stream=stream,
             weights=weights,
             options=options,
             output=output,

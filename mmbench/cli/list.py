@@ -1,5 +1,6 @@
 """`mmbench list`: what is installed, without importing it."""
 
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -63,7 +64,13 @@ def _card_summary(name: str) -> str:
     card = registry.load("dataset", name)
     if not isinstance(card, DatasetCard):
         return f"(is a {type(card).__name__}, not a DatasetCard)"
-    return f"{card.title} ({join(f'{split} {count:,}' for split, count in card.splits.items())})"
+    if not card.splits:
+        return card.title
+    return f"{card.title} ({join(_split(*item) for item in card.splits.items())})"
+
+
+def _split(name: str, count: int | None) -> str:
+    return name if count is None else f"{name} {count:,}"
 
 
 def _as_json(found: dict[Kind, list[dict[str, str]]]) -> dict[str, Any]:
@@ -92,11 +99,19 @@ def _print(found: dict[Kind, list[dict[str, str]]]) -> None:
     out.print(Text(_next_steps(found)))
 
 
+def _first_with_weights() -> tuple[str, str] | None:
+    """A model and a task that can be evaluated at once, since a package ships weights for them."""
+    models, tasks = registry.model_names(), registry.names("task")
+    for package in registry.load_all("weights").values():
+        for file in sorted(Path(package.__path__[0]).glob("*/*/*.safetensors")):
+            if file.stem in models and file.parts[-3] in tasks:
+                return file.stem, file.parts[-3]
+    return None
+
+
 def _next_steps(found: dict[Kind, list[dict[str, str]]]) -> str:
     names = [entry["name"] for entries in found.values() for entry in entries]
     steps = [f"mmbench show {names[0]}"] if names else []
-    models = registry.names("fusion") or registry.names("model")
-    tasks = registry.names("task")
-    if models and tasks:
-        steps.append(f"mmbench eval --model {models[0]} --task {tasks[0]}")
+    if ready := _first_with_weights():
+        steps.append("mmbench eval --model {} --task {}".format(*ready))
     return "Next: " + " or ".join(steps) if steps else "Nothing is installed; `mmbench doctor` may say why."

@@ -1,20 +1,25 @@
 """One run as people read it: metrics with intervals, breakdowns, cost, and what needs attention."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rich import box
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from mmbench.leaderboard.cells import MISSING, number, size
+from mmbench.leaderboard.cells import MISSING, count, number, size
 from mmbench.record.schema import MetricValue, RunRecord
 
+if TYPE_CHECKING:
+    from mmbench.engine.score import Comparison
+
 _FAILURES_SHOWN = 5
+_PARTS_SHOWN = 20
 
 
-def print_run(record: RunRecord, folder: Path, console: Console) -> None:
-    """Print a run and where its record is."""
+def print_run(record: RunRecord, folder: Path | None, console: Console) -> None:
+    """Print a run, and where its record is if it is stored."""
     data = record.dataset
     limited = "" if data.limit is None else " [yellow](limited: not comparable with a full run)[/]"
     console.print(
@@ -26,7 +31,36 @@ def print_run(record: RunRecord, folder: Path, console: Console) -> None:
         console.print(_breakdown_table(record, key, values))
     for line in (*_cost_lines(record), *_attention(record)):
         console.print(line)
-    console.print(f"record       {escape(str(folder / 'record.json'))}", soft_wrap=True)
+    if folder is not None:
+        console.print(f"record       {escape(str(folder / 'record.json'))}", soft_wrap=True)
+
+
+def print_differences(comparison: "Comparison", console: Console) -> None:
+    """Print the paired differences of two files of predictions."""
+    ours, theirs = comparison.ours.record, comparison.theirs.record
+    console.print(f"\n[bold]{escape(ours.model.name)}[/] minus [bold]{escape(theirs.model.name)}[/], paired by sample")
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    table.add_column("metric")
+    for header in (ours.model.name, theirs.model.name, "difference", f"{_level(ours)} interval", "p", "n"):
+        table.add_column(escape(header), justify="right")
+    table.add_column("test", style="dim")
+    for name, difference in comparison.differences.items():
+        found = difference.interval
+        table.add_row(
+            name,
+            number(ours.metrics[name].value),
+            number(theirs.metrics[name].value),
+            MISSING if found.value is None else f"{found.value:+.4f}",
+            MISSING if found.low is None or found.high is None else f"{found.low:+.4f} – {found.high:+.4f}",
+            MISSING if difference.p_value is None else f"{difference.p_value:.4f}",
+            f"{found.n:,}",
+            difference.test,
+            style="bold" if name == ours.main_metric else "",
+        )
+    console.print(table)
+    console.print(
+        "[dim]p: how often a difference this large arises if the two models' answers are swapped at random[/]"
+    )
 
 
 def _metrics_table(record: RunRecord) -> Table:
@@ -48,19 +82,27 @@ def _breakdown_table(record: RunRecord, key: str, values: dict[str, dict[str, Me
     for header in (record.main_metric, f"{_level(record)} interval", "n"):
         table.add_column(header, justify="right")
     table.add_column("method", style="dim")
+    largest = sorted(values, key=lambda value: -values[value][record.main_metric].n)[:_PARTS_SHOWN]
     for value, metrics in values.items():
-        metric = metrics[record.main_metric]
-        table.add_row(escape(value), number(metric.value), _interval(metric), f"{metric.n:,}", metric.method)
+        if value in largest:
+            metric = metrics[record.main_metric]
+            table.add_row(escape(value), number(metric.value), _interval(metric), f"{metric.n:,}", metric.method)
+    if len(values) > len(largest):
+        table.add_row(f"[dim]and {len(values) - len(largest)} smaller ones, in the record[/]")
     return table
 
 
 def _cost_lines(record: RunRecord) -> list[str]:
     cost = record.cost
+    if cost is None:
+        return []
+    pace = cost.throughput.real_time_factor
     return [
         f"throughput   {cost.throughput.samples_per_s:,.0f} samples/s (quality pass, decoding included)",
+        *([] if pace is None else [f"real time    {pace:,.1f} s of audio a second"]),
         f"wall time    {cost.wall_s:.1f} s, of which loading {cost.load_s:.1f} s",
         f"peak memory  {size(cost.memory.peak_bytes)} ({escape(cost.memory.method)})",
-        f"parameters   {record.model.parameters:,}",
+        f"parameters   {count(record.model.parameters)}",
         f"weights      {escape(record.model.weights.source) if record.model.weights else MISSING}",
     ]
 

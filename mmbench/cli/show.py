@@ -1,18 +1,31 @@
 """`mmbench show`: everything about one registered thing, or about one run."""
 
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from mmbench.cli.console import JsonOption, PluginOption, console, join, load_plugins, print_json
+from mmbench.cli.console import (
+    DataOption,
+    JsonOption,
+    PluginOption,
+    console,
+    join,
+    load_plugins,
+    print_json,
+    print_line,
+)
 from mmbench.cli.list import TITLES, parse_kind
-from mmbench.errors import unknown_name
+from mmbench.errors import MMBenchError, UsageError, unknown_name
 from mmbench.registry import Kind, registry
 
 if TYPE_CHECKING:
     from mmbench.record.schema import RunRecord
+
+DEFAULT_SAMPLES = 3
+SHEET_SAMPLES = 12
 
 LONGEST = 12
 """Values of a sequence that are still printed one by one."""
@@ -23,6 +36,18 @@ def show(
     kind: Annotated[
         str | None, typer.Option("--kind", help=f"Only this kind, where several have the name: {', '.join(TITLES)}.")
     ] = None,
+    samples: Annotated[
+        int | None,
+        typer.Option("--samples", help="Of a data set: how many to show.", show_default="3, none of the hub's"),
+    ] = None,
+    sheet: Annotated[
+        Path | None,
+        typer.Option("--sheet", metavar="FILE", help="Of a data set: write the samples as a picture (PNG)."),
+    ] = None,
+    split: Annotated[
+        str | None, typer.Option("--split", help="Of a data set: whose samples.", show_default="its default")
+    ] = None,
+    data: DataOption = None,
     plugin: PluginOption = None,
     json: JsonOption = False,
 ) -> None:
@@ -36,18 +61,56 @@ def show(
         known = {known for each in wanted for known in registry.names(each)}
         raise unknown_name("name" if kind is None else wanted[0], name, known)
     else:
-        _show_things(kinds, name, json)
+        asked = _Asked(samples, sheet, split, data)
+        if asked != _Asked() and "dataset" not in kinds:
+            raise UsageError(f"--samples, --sheet, --split and --data are for data sets; {name!r} is a {kinds[0]}")
+        _show_things(kinds, name, asked, json)
 
 
-def _show_things(kinds: list[Kind], name: str, json: bool) -> None:
+@dataclass(frozen=True)
+class _Asked:
+    """What is asked of a data set's samples."""
+
+    count: int | None = None
+    sheet: Path | None = None
+    split: str | None = None
+    data: Path | None = None
+
+
+def _show_things(kinds: list[Kind], name: str, asked: _Asked, json: bool) -> None:
     from mmbench.cli.describe import describe
 
-    described = [describe(each, name) for each in kinds]
+    described = [describe(each, name) | (_samples(name, asked) if each == "dataset" else {}) for each in kinds]
     if json:
         print_json(described)
         return
     for fields in described:
         _print_thing(fields)
+
+
+def _samples(name: str, asked: _Asked) -> dict[str, Any]:
+    """A few samples of a data set, or why there are none; a sheet of them if one is asked for."""
+    from mmbench.data.sheet import draw_sheet
+    from mmbench.engine.look import as_json, is_at_hand, open_data, some_samples
+
+    wanted = asked.count if asked.count is not None else SHEET_SAMPLES if asked.sheet else None
+    try:
+        task, card = open_data(name, asked.data)
+        if wanted is None and not is_at_hand(card):
+            return {"samples": f"on the hub; --samples {DEFAULT_SAMPLES} fetches it"}
+        count = DEFAULT_SAMPLES if wanted is None else wanted
+        found = some_samples(task, card, asked.split or card.default_split, count) if count else []
+    except MMBenchError as error:
+        if asked != _Asked():
+            raise
+        return {"samples": f"none here: {error}"}
+    if asked.sheet is not None and found:
+        try:
+            draw_sheet(found, asked.sheet)
+        except OSError as error:
+            raise UsageError(f"cannot write {asked.sheet}: {error.strerror or error}") from error
+        print_line("wrote", "green", str(asked.sheet))
+    return {"samples": [as_json(sample) for sample in found]}
 
 
 def _print_thing(fields: Mapping[str, Any]) -> None:

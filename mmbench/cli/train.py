@@ -1,5 +1,6 @@
 """`mmbench train`: weights from a training split."""
 
+import shlex
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -7,10 +8,12 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.markup import escape
 
-from mmbench.cli.console import JsonOption, PluginOption, console, load_plugins, print_json
+from mmbench.cli.console import DataOption, JsonOption, PluginOption, console, load_plugins, print_json
 from mmbench.engine.options import TrainOptions
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     from mmbench.engine.train import Trained
 
 DEFAULTS = TrainOptions()
@@ -23,6 +26,7 @@ def train(
     dataset: Annotated[
         str | None, typer.Option("--dataset", help="A data set of the task.", show_default="the task's default")
     ] = None,
+    data: DataOption = None,
     seed: Annotated[
         int, typer.Option("--seed", help="Of initial weights and of the order of samples.")
     ] = DEFAULTS.seed,
@@ -76,11 +80,22 @@ def train(
     from mmbench.engine.train import train as run
 
     with TrainBar(console(stderr=True)) as bar:
-        trained = run(model, task, dataset=dataset, options=options, output=output, resume=resume, progress=bar)
+        trained = run(
+            model,
+            task,
+            dataset=dataset,
+            data=data,
+            options=options,
+            output=output,
+            resume=resume,
+            progress=bar,
+        )
     if json:
         print_json(_as_json(trained) | {"model": model, "task": task, "options": asdict(options)})
     else:
-        _print(trained, model, task, plugin or [])
+        given: dict[str, Sequence[object]] = {"--plugin": plugin or [], "--model": [model], "--task": [task]}
+        given |= {"--dataset": [dataset] if dataset else [], "--data": [data] if data else []}
+        _print(trained, model, given)
 
 
 def _as_json(trained: "Trained") -> dict[str, object]:
@@ -94,10 +109,10 @@ def _as_json(trained: "Trained") -> dict[str, object]:
     }
 
 
-def _print(trained: "Trained", model: str, task: str, plugins: list[Path]) -> None:
+def _print(trained: "Trained", model: str, given: "Mapping[str, Sequence[object]]") -> None:
     out = console()
     metrics = ", ".join(f"{name} {value:.4f}" for name, value in trained.best.metrics.items())
     out.print(f"[bold]{model}[/] best at epoch {trained.best.number} on validation: {metrics}")
     out.print(f"weights: {trained.path} ({trained.parameters:,} parameters)")
-    given = "".join(f" --plugin {escape(str(file))}" for file in plugins)
-    out.print(f"[dim]next: mmbench eval{given} --model {escape(model)} --task {escape(task)}[/]", soft_wrap=True)
+    words = [word for option, values in given.items() for value in values for word in (option, str(value))]
+    out.print(f"[dim]next: mmbench eval {escape(shlex.join(words))}[/]", soft_wrap=True)

@@ -16,18 +16,19 @@ from mmbench.engine.journal import Journal, has_header
 from mmbench.engine.loader import default_threads, default_workers, plan_batches
 from mmbench.engine.models import load_model
 from mmbench.engine.options import EvalOptions
+from mmbench.engine.policy import check_policy
 from mmbench.engine.progress import EvalProgress
 from mmbench.engine.quality import QualityPass
-from mmbench.engine.resolve import resolve_dataset, resolve_task
+from mmbench.engine.resolve import Metrics, resolve_dataset, resolve_metrics, resolve_task, revision_of
 from mmbench.engine.run import Run, Timing, dataset_info, make_record, settings
 from mmbench.engine.samples import read_outcome, scored
-from mmbench.errors import HarnessError
+from mmbench.errors import HarnessError, UsageError
+from mmbench.model import Classifies, Model
 from mmbench.profile.device import pick_device
 from mmbench.profile.memory import PeakMemory
 from mmbench.record.schema import RunRecord
 from mmbench.record.store import Store, new_run_id
-from mmbench.registry import registry
-from mmbench.sample import Subset
+from mmbench.sample import head
 from mmbench.task import check_fit
 
 _NO_INFLUENCE = ("workers", "on_error", "max_errors")
@@ -48,6 +49,8 @@ def evaluate(
     *,
     dataset: str | None = None,
     split: str | None = None,
+    data: Path | None = None,
+    stream: bool = False,
     weights: Path | None = None,
     options: EvalOptions | None = None,
     output: Path = Path("results"),
@@ -61,6 +64,8 @@ def evaluate(
         task: name of the task.
         dataset: name of one of the task's data sets; its default one if `None`.
         split: the data set's default one if `None`.
+        data: where the files of the data set are, if not where its card says.
+        stream: read the data set from the hub as it comes, without downloading all of it first.
         weights: a file written by `train`; if `None`, what was trained here, else what an installed package ships.
         options: how to run.
         output: root of the store; an interrupted run's journal lies there too.
@@ -75,7 +80,8 @@ def evaluate(
     progress = progress or EvalProgress()
     store = Store(output)
     store.check_writable()
-    run = _load(model, task, dataset, split, weights, options or EvalOptions())
+    where = _Where(dataset, split, data, stream)
+    run = _load(model, task, where, weights, options or EvalOptions())
     load_s = perf_counter() - start
     with _open_journal(run, output, resume, progress) as journal:
         memory = PeakMemory(run.device)
@@ -90,6 +96,8 @@ def evaluate(
         )
         outcome = read_outcome(journal.entries(), run.metrics)
         peak_bytes = memory.read()
+        # Samples that only turn out to be unscorable when all are there; the pass has seen to the others.
+        check_policy(outcome.failures, len(outcome.failures), run.options)
         positions = scored(outcome.table)["index"].to_numpy()
         if not len(positions):
             first = outcome.failures[0]
@@ -111,32 +119,53 @@ def evaluate(
     return Evaluation(record, folder)
 
 
+@dataclass(frozen=True, slots=True)
+class _Where:
+    """Which data; see `evaluate`."""
+
+    dataset: str | None
+    split: str | None
+    data: Path | None
+    stream: bool
+
+
 def _load(
     model_name: str,
     task_name: str,
-    dataset_name: str | None,
-    split: str | None,
+    where: _Where,
     weights: Path | None,
     options: EvalOptions,
 ) -> Run:
     """Resolve every name and load every part, cheapest refusals first."""
     task = resolve_task(task_name)
-    dataset = resolve_dataset(task, dataset_name)
-    split = split or dataset.default_split
+    dataset = resolve_dataset(task, where.dataset, where.data, stream=where.stream)
+    metrics = resolve_metrics(task, dataset, options.metrics, options.protocol)
+    split = where.split or dataset.default_split
     dataset.check_split(split)
     device = pick_device(options.device)
-    workers = default_workers() if options.workers is None else options.workers
+    # A stream is read in order: each of several workers would have to read all of it.
+    workers = options.workers if options.workers is not None else 0 if where.stream else default_workers()
     torch.set_num_threads(options.threads or default_threads(workers))
     torch.manual_seed(options.seed)
     loaded = load_model(model_name, task.card.name, dataset.name, weights)
-    check_fit(task.card, loaded.model)
+    check_fit(task.card, dataset, loaded.model)
+    _check_scores(metrics, loaded.model)
     if isinstance(loaded.model, nn.Module):
         loaded.model.to(device=device, dtype=getattr(torch, options.dtype)).eval()
     samples = task.load(dataset, split)
-    if options.limit is not None:
-        samples = Subset(samples, range(min(options.limit, len(samples))))
-    metrics = {name: registry.load("metric", name)() for name in task.card.metrics}
-    return Run(task, dataset, split, samples, loaded, metrics, options, device, workers)
+    revision = revision_of(dataset, samples)
+    samples = head(samples, options.limit)
+    return Run(task, dataset, split, revision, samples, loaded, metrics, options, device, workers)
+
+
+def _check_scores(metrics: Metrics, model: Model) -> None:
+    """Leave out, or refuse as the main one, metrics that need scores a generator does not give."""
+    if isinstance(model, Classifies):
+        return
+    for name in [name for name, metric in metrics.items() if metric.needs_scores]:
+        if name == next(iter(metrics)):
+            raise UsageError(f"metric {name!r} needs a model that can classify; {model.name!r} cannot")
+        del metrics[name]
 
 
 def _open_journal(run: Run, output: Path, resume: bool, progress: EvalProgress) -> Journal:

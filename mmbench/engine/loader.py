@@ -51,7 +51,7 @@ class Loaded:
     Attributes:
         number: its position in the plan.
         indices: positions in the data set of the samples that made it.
-        samples: those samples without their inputs, which the batch holds.
+        samples: those samples, without their inputs (which the batch holds) unless a metric reads them.
         batch: tensors; `None` if no sample made it.
         failures: the samples that did not.
     """
@@ -100,8 +100,9 @@ def plan_batches(dataset: Dataset, model: Model, batch_size: int) -> Plan:
 class _Batches:
     """The planned batches as a map-style data set, so that a worker makes a whole batch at a time."""
 
-    def __init__(self, dataset: Dataset, model: Model, plan: Plan) -> None:
+    def __init__(self, dataset: Dataset, model: Model, plan: Plan, keep_inputs: bool) -> None:
         self._dataset = dataset
+        self._keep_inputs = keep_inputs
         self._collate = model.collate
         self._plan = plan
 
@@ -129,7 +130,8 @@ class _Batches:
                     failures.append(Failure.of(index, sample.id, "decode", error))
             batch = self._collate([sample for _, sample in good]) if good else None
         indices = [index for index, _ in good]
-        return Loaded(number, indices, [replace(sample, inputs={}) for _, sample in good], batch, failures)
+        samples = [sample if self._keep_inputs else replace(sample, inputs={}) for _, sample in good]
+        return Loaded(number, indices, samples, batch, failures)
 
 
 def default_workers() -> int:
@@ -153,11 +155,18 @@ def _can_fork() -> bool:
 
 
 def make_loader(
-    dataset: Dataset, model: Model, plan: Plan, *, numbers: Sequence[int], workers: int, pin_memory: bool
+    dataset: Dataset,
+    model: Model,
+    plan: Plan,
+    *,
+    numbers: Sequence[int],
+    workers: int,
+    pin_memory: bool,
+    keep_inputs: bool = False,
 ) -> "DataLoader[Loaded]":
     """A loader of the planned batches with these numbers, in that order."""
     return DataLoader(
-        _Batches(dataset, model, plan),  # type: ignore[arg-type]  # map-style by duck typing, as DataLoader allows
+        _Batches(dataset, model, plan, keep_inputs),  # type: ignore[arg-type]  # map-style by duck typing, as DataLoader allows
         batch_size=None,
         sampler=numbers,
         collate_fn=_identity,  # type: ignore[arg-type]  # without batching it is given one item, not a list

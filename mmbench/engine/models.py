@@ -9,7 +9,7 @@ from torch import nn
 from mmbench.checkpoint import file_sha256, load_tensors, read_weights
 from mmbench.errors import UsageError, unknown_name
 from mmbench.fusion import FusionFactory
-from mmbench.model import Model, ModelFactory
+from mmbench.model import Model, ModelFactory, Ready, Stored
 from mmbench.registry import registry
 
 WEIGHTS_FOLDER = Path("weights")
@@ -21,15 +21,16 @@ class LoadedModel:
     """A model with trained weights, and where they came from.
 
     Attributes:
-        source: the weights file, relative to the working directory or to the package that ships it.
+        source: the weights file, relative to the working directory or to the package that ships it; `None` for a model
+            that takes none.
         sha256: of that file.
         training: what the file's header says of its training.
     """
 
     model: Model
     config: dict[str, Any]
-    source: str
-    sha256: str
+    source: str | None
+    sha256: str | None
     training: dict[str, Any]
 
 
@@ -55,10 +56,15 @@ def weights_path(root: Path, task: str, dataset: str, model: str) -> Path:
 def load_model(name: str, task: str, dataset: str, weights: Path | None = None) -> LoadedModel:
     """The model with its weights: from `weights`, else trained here (`WEIGHTS_FOLDER`), else shipped by a package.
 
+    A factory that is `Ready` is not asked for any, unless `weights` names some.
+
     Raises:
         UsageError: no such model, no weights for it, or weights that do not belong to it.
     """
     factory = model_factory(name)
+    if isinstance(factory, Ready) and weights is None:
+        ready = factory.open(name)
+        return LoadedModel(ready, ready.stored_config() if isinstance(ready, Stored) else {}, None, None, {})
     path, source = (weights, _shown(weights)) if weights else _find_weights(name, task, dataset)
     header, tensors = read_weights(path)
     if header.model != name:

@@ -1,6 +1,7 @@
 """What a caller may set for a training run or an evaluation, and the checks of it."""
 
-from dataclasses import dataclass, fields
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
 from typing import Literal
 
 from mmbench.errors import UsageError
@@ -65,6 +66,8 @@ class EvalOptions:
         on_error: what a failing sample does: stop the run (`fail`) or stay unscored (`skip`).
         max_errors: with `skip`, more failures than this stop the run.
         invariance: how many samples are asked again one by one, to see whether batching changes a prediction.
+        metrics: names of metrics besides those of the data set.
+        protocol: options of the metrics, by name, that differ from the data set's.
     """
 
     batch_size: int | Literal["auto"] = 64
@@ -77,6 +80,13 @@ class EvalOptions:
     on_error: Literal["fail", "skip"] = "fail"
     max_errors: int | None = None
     invariance: int = 128
+    metrics: tuple[str, ...] = ()
+    protocol: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def advice(self) -> str:
+        """What the user can do about a failing sample."""
+        return "--on-error skip leaves such samples unscored, --resume keeps what was scored"
 
     def __post_init__(self) -> None:
         """Refuse values that make no sense.
@@ -90,8 +100,42 @@ class EvalOptions:
             raise UsageError("--max-errors goes with --on-error skip")
 
 
+@dataclass(frozen=True, slots=True)
+class ScoreOptions:
+    """How to score predictions that were made elsewhere.
+
+    Attributes:
+        seed: of the intervals' resampling.
+        on_error: what a prediction that cannot be scored does: stop (`fail`) or stay unscored (`skip`).
+        max_errors: with `skip`, more of them than this stop the run.
+        metrics: names of metrics besides those of the task or data set.
+        protocol: options of the metrics, by name.
+    """
+
+    seed: int = 0
+    on_error: Literal["fail", "skip"] = "fail"
+    max_errors: int | None = None
+    metrics: tuple[str, ...] = ()
+    protocol: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def advice(self) -> str:
+        """What the user can do about a failing sample."""
+        return "--on-error skip leaves such samples unscored"
+
+    def __post_init__(self) -> None:
+        """Refuse values that make no sense.
+
+        Raises:
+            UsageError: which one, and what was expected.
+        """
+        _check_at_least(self, 0, "seed", "max_errors")
+        if self.max_errors is not None and self.on_error == "fail":
+            raise UsageError("--max-errors goes with --on-error skip")
+
+
 def _check_at_least(options: object, least: int, *names: str) -> None:
-    for field in fields(options):  # type: ignore[arg-type]  # called with dataclasses only
-        value = getattr(options, field.name)
-        if field.name in names and value is not None and not value >= least:
-            raise UsageError(f"--{field.name.replace('_', '-')} must be at least {least}, not {value}")
+    for each in fields(options):  # type: ignore[arg-type]  # called with dataclasses only
+        value = getattr(options, each.name)
+        if each.name in names and value is not None and not value >= least:
+            raise UsageError(f"--{each.name.replace('_', '-')} must be at least {least}, not {value}")

@@ -6,15 +6,14 @@ from datetime import datetime
 from hashlib import sha256
 from typing import Any
 
-import pyarrow as pa
-import pyarrow.compute as pc
 import torch
 from torch import nn
 
 from mmbench.data.card import DatasetCard
 from mmbench.engine.models import LoadedModel
 from mmbench.engine.options import EvalOptions
-from mmbench.engine.samples import Outcome, groups, metric_rows, scored
+from mmbench.engine.samples import Outcome, scored
+from mmbench.engine.values import breakdowns, details, metric_values
 from mmbench.metrics.metric import Metric
 from mmbench.model import Model
 from mmbench.record.environment import capture
@@ -23,7 +22,6 @@ from mmbench.record.schema import (
     DatasetInfo,
     Failure,
     Memory,
-    MetricValue,
     ModelInfo,
     RunRecord,
     Throughput,
@@ -31,7 +29,6 @@ from mmbench.record.schema import (
 )
 from mmbench.registry import registry
 from mmbench.sample import Dataset
-from mmbench.stats.intervals import intervals
 from mmbench.task import Task
 
 
@@ -42,6 +39,7 @@ class Run:
     task: Task
     dataset: DatasetCard
     split: str
+    revision: str
     samples: Dataset
     loaded: LoadedModel
     metrics: Mapping[str, Metric]
@@ -74,13 +72,14 @@ def make_record(
         run_id=run_id,
         created=created,
         task=run.task.card.name,
-        main_metric=run.task.card.main_metric,
+        main_metric=next(iter(run.metrics)),
         dataset=dataset_info(run),
         model=_model_info(run.loaded),
-        metrics=_metrics(run, table),
-        breakdowns=_breakdowns(run, table),
+        metrics=metric_values(run.metrics, table, run.options.seed),
+        breakdowns=breakdowns(run.metrics, table, run.task.card.breakdowns, run.options.seed),
+        details=details(run.metrics, table),
         cost=Cost(
-            throughput=Throughput(samples_per_s=outcome.table.num_rows / sum(outcome.batch_s), batch_s=outcome.batch_s),
+            throughput=_throughput(outcome),
             latency=None,
             stages=None,
             memory=Memory(peak_bytes=timing.peak_bytes, method=timing.memory_method),
@@ -97,7 +96,7 @@ def dataset_info(run: Run) -> DatasetInfo:
     """What the run is about."""
     return DatasetInfo(
         name=run.dataset.name,
-        revision=run.dataset.revision,
+        revision=run.revision,
         split=run.split,
         n=len(run.samples),
         limit=run.options.limit,
@@ -116,6 +115,7 @@ def settings(run: Run, batch_size: int | str) -> dict[str, Any]:
         "seed": options.seed,
         "on_error": options.on_error,
         "max_errors": options.max_errors,
+        "metrics": {name: metric.settings() for name, metric in run.metrics.items()},
         "plugins": {path.name: sha256(path.read_bytes()).hexdigest() for path in registry.files},
     }
 
@@ -124,36 +124,20 @@ def _model_info(loaded: LoadedModel) -> ModelInfo:
     parameters = loaded.model.parameters() if isinstance(loaded.model, nn.Module) else ()
     return ModelInfo(
         name=loaded.model.name,
-        config={**loaded.config, "training": loaded.training},
+        config={**loaded.config, "training": loaded.training} if loaded.training else loaded.config,
         parameters=sum(parameter.numel() for parameter in parameters),
-        weights=WeightsInfo(source=loaded.source, sha256=loaded.sha256),
+        weights=WeightsInfo(source=loaded.source, sha256=loaded.sha256) if loaded.source and loaded.sha256 else None,
     )
 
 
-def _metrics(run: Run, table: pa.Table) -> dict[str, MetricValue]:
-    """Every metric with its interval, over the rows of `table`."""
-    rows = {name: metric_rows(table, metric) for name, metric in run.metrics.items()}
-    found = intervals(run.metrics, rows, groups(table), seed=run.options.seed)
-    return {
-        name: MetricValue(
-            value=interval.value,
-            low=interval.low,
-            high=interval.high,
-            level=interval.level,
-            n=interval.n,
-            method=interval.method,
-            higher_is_better=run.metrics[name].higher_is_better,
-        )
-        for name, interval in found.items()
-    }
-
-
-def _breakdowns(run: Run, table: pa.Table) -> dict[str, dict[str, dict[str, MetricValue]]]:
-    """The metrics again for each value of the keys by which the task wants them split."""
-    found = {}
-    for key in run.task.card.breakdowns:
-        column = f"meta.{key}"
-        if column in table.column_names:
-            values = sorted(value for value in table[column].unique().to_pylist() if value is not None)
-            found[key] = {v: _metrics(run, table.filter(pc.equal(table[column], v))) for v in values}
-    return found
+def _throughput(outcome: Outcome) -> Throughput:
+    seconds = sum(outcome.batch_s)
+    audio_s = None
+    if "duration" in outcome.table.column_names:
+        audio_s = sum(length or 0.0 for length in outcome.table["duration"].to_pylist())
+    return Throughput(
+        samples_per_s=outcome.table.num_rows / seconds,
+        audio_s=audio_s,
+        real_time_factor=None if audio_s is None else audio_s / seconds,
+        batch_s=outcome.batch_s,
+    )

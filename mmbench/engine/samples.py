@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from mmbench.engine.journal import Entry
 from mmbench.engine.loader import Failure
-from mmbench.metrics.metric import Metric
+from mmbench.metrics.metric import ERROR, Metric, families
 
 _CHUNK = 8192  # rows turned into Arrow at a time; as Python objects they cost ten times as much memory
 
@@ -20,9 +20,9 @@ class Outcome:
     """What a journal holds.
 
     Attributes:
-        table: one row a sample, in data set order, with the columns index, id, group, meta.KEY, target, prediction,
-            NAME.COLUMN for each metric, and error. A sample that failed has its reason in `error` and nulls for what
-            it lacks: it is there, and unscored.
+        table: one row a sample, in data set order, with the columns index, id, group, meta.KEY, target, duration (if
+            any has one), prediction, PREFIX.COLUMN for each family of metrics, and error. A sample that failed has its
+            reason in `error` and nulls for what it lacks: it is there, and unscored.
         failures: the samples that failed, in data set order.
         batch_s: seconds of each batch, in the order in which they ran.
     """
@@ -33,13 +33,14 @@ class Outcome:
 
 
 def read_outcome(entries: Iterable[Entry], metrics: Mapping[str, Metric]) -> Outcome:
-    """Read a journal once, turning it into Arrow bit by bit."""
+    """Read a journal once, turning it into Arrow bit by bit, and finish the rows of every family."""
     chunks: list[pa.Table] = []
     rows: list[dict[str, Any]] = []
     failures: list[Failure] = []
     batch_s: list[float] = []
+    makers = families(metrics)
     for entry in entries:
-        rows += _rows(entry, metrics)
+        rows += _rows(entry, makers)
         failures += [Failure(*failure) for failure in entry["failures"]]
         batch_s.append(entry["seconds"])
         if len(rows) >= _CHUNK:
@@ -47,12 +48,41 @@ def read_outcome(entries: Iterable[Entry], metrics: Mapping[str, Metric]) -> Out
             rows = []
     chunks.append(_table(rows))
     whole = pa.concat_tables([chunk for chunk in chunks if chunk.num_rows], promote_options="permissive")
-    return Outcome(whole.sort_by("index"), sorted(failures, key=lambda failure: failure.index), batch_s)
+    table, unscored = finish(whole.sort_by("index"), metrics)
+    return Outcome(table, sorted([*failures, *unscored], key=lambda failure: failure.index), batch_s)
+
+
+def finish(table: pa.Table, metrics: Mapping[str, Metric]) -> tuple[pa.Table, list[Failure]]:
+    """The table with the finished rows of every family, and the samples that turn out not to be scorable."""
+    failures: dict[int, Failure] = {}
+    for prefix, metric in families(metrics).items():
+        if type(metric).finish is Metric.finish or not scored(table).num_rows:
+            continue
+        done = np.flatnonzero(table["error"].is_null().to_numpy())
+        finished = dict(metric.finish(metric_rows(scored(table), metric)))
+        for position, reason in zip(done, finished.pop(ERROR, ()), strict=False):
+            if reason is not None:
+                index, name = table["index"][position].as_py(), table["id"][position].as_py()
+                failures.setdefault(index, Failure(index, name, "score", str(reason)))
+        table = table.drop_columns([name for name in table.column_names if name.startswith(f"{prefix}.")])
+        for column, values in finished.items():
+            placed = np.empty(table.num_rows, dtype=object)
+            placed[done] = values
+            table = table.append_column(f"{prefix}.{column}", pa.array(placed, from_pandas=False))
+    if failures:
+        reasons = [
+            f"score: {failures[index].reason}" if index in failures else reason
+            for index, reason in zip(table["index"].to_pylist(), table["error"].to_pylist(), strict=True)
+        ]
+        table = table.set_column(table.column_names.index("error"), "error", pa.array(reasons, pa.string()))
+    return table, list(failures.values())
 
 
 def metric_rows(table: pa.Table, metric: Metric) -> dict[str, NDArray[Any]]:
     """The rows of one metric as columns."""
-    return {column: table[f"{metric.name}.{column}"].to_numpy() for column in metric.columns}
+    prefix = f"{metric.prefix}."
+    names = [name for name in table.column_names if name.startswith(prefix)]
+    return {name.removeprefix(prefix): table[name].to_numpy() for name in names}
 
 
 def scored(table: pa.Table) -> pa.Table:
@@ -74,21 +104,23 @@ def _table(rows: list[dict[str, Any]]) -> pa.Table:
     return pa.table({column: [row.get(column) for row in rows] for column in columns})
 
 
-def _rows(entry: Entry, metrics: Mapping[str, Metric]) -> list[dict[str, Any]]:
+def _rows(entry: Entry, makers: Mapping[str, Metric]) -> list[dict[str, Any]]:
     found = []
     for position, index in enumerate(entry["index"]):
+        duration = entry["duration"][position]
         row = {
             "index": index,
             "id": entry["id"][position],
             "group": entry["group"][position],
             **{f"meta.{key}": value for key, value in entry["meta"][position].items()},
             "target": entry["target"][position],
+            **({} if duration is None else {"duration": duration}),
             "prediction": entry["prediction"][position],
             "error": None,
         }
-        for name, metric in metrics.items():
-            values = entry["rows"][name][position]
-            row |= {f"{name}.{column}": value for column, value in zip(metric.columns, values, strict=True)}
+        for prefix, metric in makers.items():
+            values = entry["rows"][prefix][position]
+            row |= {f"{prefix}.{column}": value for column, value in zip(metric.columns, values, strict=True)}
         found.append(row)
     for index, sample_id, stage, reason in entry["failures"]:
         found.append({"index": index, "id": sample_id, "error": f"{stage}: {reason}"})

@@ -41,7 +41,7 @@ def columns(table: Table) -> list[Column]:
         Column("model", [Cell(printable(row.model)) for row in rows], numeric=False),
         *(_metric_column(name, table) for name in table.metrics),
         Column("samples/s", [Cell(number(row.samples_per_s)) for row in rows], optional=True),
-        Column("parameters", [Cell(f"{row.parameters:,}") for row in rows], optional=True),
+        Column("parameters", [Cell(count(row.parameters)) for row in rows], optional=True),
         Column("peak memory", [Cell(size(row.peak_bytes)) for row in rows], optional=True),
     ]
     if any(row.failures for row in rows):
@@ -78,11 +78,16 @@ def number(value: float | None) -> str:
     return f"{value:,.{digits}f}"
 
 
-def size(count: int | None) -> str:
+def count(value: int | None) -> str:
+    """Format a whole number: 106,173."""
+    return MISSING if value is None else f"{value:,}"
+
+
+def size(total: int | None) -> str:
     """Format bytes in decimal units: 12.3 MB."""
-    if count is None:
+    if total is None:
         return MISSING
-    value = count / 1e6
+    value = total / 1e6
     return f"{value:.1f} MB" if value < 1000 else f"{value / 1000:,.2f} GB"
 
 

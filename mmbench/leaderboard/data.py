@@ -22,7 +22,7 @@ def to_json(tables: Sequence[Table]) -> str:
 def to_frame(tables: Sequence[Table]) -> pd.DataFrame:
     """Make one row a run over all tables; each metric as `NAME`, `NAME_low` and `NAME_high`."""
     rows = [{**_group(table), **_flat(row, table)} for table in tables for row in table.rows]
-    whole = {"limit": "Int64", "peak_bytes": "Int64"}  # nullable, so that integers stay integers
+    whole = {"limit": "Int64", "parameters": "Int64", "peak_bytes": "Int64"}  # nullable, so that integers stay integers
     return pd.DataFrame(rows).astype(whole)
 
 

@@ -11,15 +11,18 @@ from mmbench.record.schema import MetricValue, RunRecord
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One run. `samples_per_s` in samples/s; `failures` is the number of samples that could not be scored."""
+    """One run. `samples_per_s` in samples/s; `failures` is the number of samples that could not be scored.
+
+    Size and cost are `None` where the predictions were made elsewhere.
+    """
 
     rank: int
     model: str
     run_id: str
     created: datetime
     metrics: Mapping[str, MetricValue]
-    parameters: int
-    samples_per_s: float
+    parameters: int | None
+    samples_per_s: float | None
     peak_bytes: int | None
     failures: int
 
@@ -111,8 +114,8 @@ def _row(record: RunRecord, rank: int) -> Row:
         created=record.created,
         metrics=record.metrics,
         parameters=record.model.parameters,
-        samples_per_s=record.cost.throughput.samples_per_s,
-        peak_bytes=record.cost.memory.peak_bytes,
+        samples_per_s=record.cost.throughput.samples_per_s if record.cost else None,
+        peak_bytes=record.cost.memory.peak_bytes if record.cost else None,
         failures=len(record.failures),
     )
 

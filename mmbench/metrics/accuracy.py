@@ -2,13 +2,12 @@
 
 from typing import Any, ClassVar
 
-import numpy as np
-
-from mmbench.metrics.metric import Columns, FloatArray, Metric
+from mmbench.metrics.mean import MeanMetric
+from mmbench.metrics.metric import one_target
 from mmbench.sample import Prediction, Sample
 
 
-class Accuracy(Metric):
+class Accuracy(MeanMetric):
     """Share of samples whose predicted label equals the target, 0 to 1."""
 
     name: ClassVar[str] = "accuracy"
@@ -16,16 +15,9 @@ class Accuracy(Metric):
     proportion: ClassVar[bool] = True
 
     def row(self, prediction: Prediction, sample: Sample) -> tuple[Any, ...]:
-        """1 where the prediction is the target, else 0."""
-        return (int(prediction.value == str(sample.target)),)
+        """1 where the prediction is the target, else 0.
 
-    def statistics(self, rows: Columns) -> FloatArray:
-        """Right answers and answers, [n, 2]."""
-        correct = np.asarray(rows["correct"], dtype=np.float64)
-        return np.stack([correct, np.ones_like(correct)], axis=1)
-
-    def value(self, sums: FloatArray) -> FloatArray:
-        """Right answers by answers, [..., 2] -> [...]; NaN where there is no answer."""
-        right, answers = sums[..., 0], sums[..., 1]
-        share: FloatArray = np.divide(right, answers, out=np.full(right.shape, np.nan), where=answers > 0)
-        return share
+        Raises:
+            TypeError: the target is a list.
+        """
+        return (int(prediction.value == one_target(sample)),)

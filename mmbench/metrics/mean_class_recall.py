@@ -1,11 +1,11 @@
 """Mean per-class recall, also called balanced accuracy: the recall of each class, averaged over classes."""
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 
-from mmbench.metrics.metric import FloatArray
-from mmbench.metrics.per_class import PerClassMetric
+from mmbench.metrics.metric import Columns, FloatArray
+from mmbench.metrics.per_class import PerClassMetric, confusion
 
 
 class MeanClassRecall(PerClassMetric):
@@ -16,3 +16,7 @@ class MeanClassRecall(PerClassMetric):
     def per_class(self, hits: FloatArray, predicted: FloatArray, true: FloatArray) -> FloatArray:
         """Recall = TP / (TP + FN)."""
         return hits / np.maximum(true, 1)
+
+    def details(self, rows: Columns) -> dict[str, Any]:
+        """The confusion matrix, which recalls are read from."""
+        return confusion(rows)

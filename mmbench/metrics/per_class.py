@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 import numpy as np
 from scipy import sparse
 
-from mmbench.metrics.metric import Columns, FloatArray, Metric
+from mmbench.metrics.metric import Columns, FloatArray, Metric, one_target
 from mmbench.sample import Prediction, Sample
 
 
@@ -19,6 +19,7 @@ class PerClassMetric(Metric):
     """
 
     columns: ClassVar[tuple[str, ...]] = ("target", "prediction")
+    family: ClassVar[str] = "label"
 
     @abstractmethod
     def per_class(self, hits: FloatArray, predicted: FloatArray, true: FloatArray) -> FloatArray:
@@ -31,8 +32,12 @@ class PerClassMetric(Metric):
         """
 
     def row(self, prediction: Prediction, sample: Sample) -> tuple[Any, ...]:
-        """The target and the predicted label, as text."""
-        return (str(sample.target), prediction.value)
+        """The target and the predicted label, as text.
+
+        Raises:
+            TypeError: the target is a list.
+        """
+        return (one_target(sample), prediction.value)
 
     def statistics(self, rows: Columns) -> sparse.csr_array:
         """Counts of hits, then predictions, then targets by class, [n, 3 * C], with at most three ones a row.
@@ -61,3 +66,15 @@ class PerClassMetric(Metric):
         classes = present.sum(axis=-1)
         mean: FloatArray = np.divide(total, classes, out=np.full(total.shape, np.nan), where=classes > 0)
         return mean
+
+
+def confusion(rows: Columns) -> dict[str, Any]:
+    """The confusion matrix of rows of targets and predictions, as plain JSON.
+
+    `labels` are the sorted labels that occur, as a target or as a prediction; `confusion` holds a triple [target,
+    prediction, samples] of positions in `labels` for each pair that occurs, so that it stays small with many classes.
+    """
+    pairs = np.stack([np.asarray(rows[column], dtype=object) for column in ("target", "prediction")])
+    labels, codes = np.unique(pairs, return_inverse=True)
+    cells, samples = np.unique(codes.reshape(pairs.shape), axis=1, return_counts=True)
+    return {"labels": labels.tolist(), "confusion": np.vstack([cells, samples]).T.tolist()}

@@ -62,7 +62,7 @@ class ModelInfo(_Part):
 
     name: str
     config: dict[str, Json]
-    parameters: Count
+    parameters: Count | None = Field(description="null where the predictions were made elsewhere")
     weights: WeightsInfo | None
 
 
@@ -82,6 +82,10 @@ class Throughput(_Part):
     """Speed of the pass that produced the scores."""
 
     samples_per_s: Annotated[float, Field(ge=0)]
+    audio_s: Seconds | None = Field(default=None, description="seconds of audio in all samples")
+    real_time_factor: Annotated[float, Field(ge=0)] | None = Field(
+        default=None, description="seconds of audio by seconds of the pass, RTFx"
+    )
     batch_s: list[Seconds] = Field(description="seconds of each batch, in order")
 
 
@@ -143,7 +147,10 @@ class RunRecord(_Part):
     model: ModelInfo
     metrics: dict[str, MetricValue]
     breakdowns: dict[str, dict[str, dict[str, MetricValue]]] = Field(description="metrics by key and value of the key")
-    cost: Cost
+    details: dict[str, dict[str, Json]] = Field(
+        default_factory=dict, description="what a metric tells besides its value, by metric"
+    )
+    cost: Cost | None = Field(description="null where the predictions were made elsewhere")
     failures: list[Failure]
     environment: Environment
     settings: dict[str, Json]

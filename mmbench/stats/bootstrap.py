@@ -1,7 +1,7 @@
 """Bootstrap by weights: a resample is how often each unit was drawn, so a resampled sum is a product of matrices."""
 
 from collections.abc import Iterator, Mapping
-from typing import ClassVar, Protocol
+from typing import ClassVar, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +19,7 @@ class SumMetric(Protocol):
     """The part of a metric that resampling needs; every `mmbench.metrics.metric.Metric` has it."""
 
     proportion: ClassVar[bool]
+    bootstrap: ClassVar[Literal["percentile", "basic", "none"]]
 
     def statistics(self, rows: Mapping[str, NDArray[np.generic]], /) -> FloatArray | sparse.csr_array:
         """Numbers whose sum over samples determines the metric, [n, K]."""

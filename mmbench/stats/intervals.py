@@ -26,7 +26,7 @@ class Interval:
         low, high: bounds of the interval; `None` where the data cannot tell.
         level: confidence, 0 to 1.
         n: samples that were scored.
-        method: `wilson`, `bootstrap`, `clustered-bootstrap` or `wilson-clusters`.
+        method: `wilson`, `bootstrap`, `basic-bootstrap`, these with `clustered-` before, `wilson-clusters` or `none`.
     """
 
     value: float | None
@@ -65,6 +65,8 @@ def intervals(
       (Efron, 1979) for the rest.
     - Samples in clusters (questions about one image): the percentile bootstrap over clusters, which are drawn whole.
       Resamples are shared among the metrics.
+    - A metric may ask for the basic bootstrap instead (Davison & Hinkley 1997, 5.2): 2 v - q, with q the percentiles of
+      the other side, for a value v that resampling shifts; no less than 0 and widened to hold v. Or for no interval.
     - Where no resample differs (all right, or one cluster), a bootstrap would claim certainty. A proportion then gets
       Wilson's interval with the clusters as trials, which is too wide rather than too narrow; any other metric gets
       none.
@@ -83,23 +85,28 @@ def intervals(
         for name, metric in metrics.items()
     }
     codes = cluster_codes(groups)
-    found = {}
+    n = next(iter(statistics.values())).shape[0] if statistics else 0
+    found = {
+        name: _interval(values[name], None, level, n, "none") for name in metrics if metrics[name].bootstrap == "none"
+    }
+    metrics = {name: metric for name, metric in metrics.items() if name not in found}
     if codes is None:
         for name, metric in metrics.items():
-            n = statistics[name].shape[0]
             if metric.proportion:
                 found[name] = _interval(values[name], wilson(values[name] * n, n, level), level, n, "wilson")
                 continue
             # Each metric draws for itself, so that its interval does not depend on which others were asked for.
             units = single_units(statistics[name])
             drawn = bootstrap({name: metric}, {name: units}, resamples=resamples, seed=seed)[name]
-            found[name] = _interval(values[name], percentiles(drawn, level), level, n, "bootstrap")
+            bounds, method = _bounds(metric, values[name], drawn, level)
+            found[name] = _interval(values[name], bounds, level, n, method)
         return found
     clusters = int(codes.max()) + 1
     by_cluster = {name: clustered_units(statistics[name], codes) for name in metrics}
     draws = bootstrap(metrics, by_cluster, resamples=resamples, seed=seed)
     for name, metric in metrics.items():
-        bounds, method = percentiles(draws[name], level), "clustered-bootstrap"
+        bounds, method = _bounds(metric, values[name], draws[name], level)
+        method = f"clustered-{method}"
         if bounds is None and metric.proportion:
             bounds, method = wilson(values[name] * clusters, clusters, level), "wilson-clusters"
         found[name] = _interval(values[name], bounds, level, len(codes), method)
@@ -126,6 +133,16 @@ def percentiles(values: FloatArray, level: float) -> tuple[float, float] | None:
         return None
     low, high = (float(bound) for bound in np.quantile(defined, [(1 - level) / 2, (1 + level) / 2]))
     return None if math.isclose(low, high, rel_tol=1e-9, abs_tol=1e-12) else (low, high)
+
+
+def _bounds(metric: SumMetric, value: float, drawn: FloatArray, level: float) -> tuple[tuple[float, float] | None, str]:
+    """The interval that a metric asks for, from its resampled values, and what that is called."""
+    found = percentiles(drawn, level)
+    if metric.bootstrap == "percentile":
+        return found, "bootstrap"
+    if found is not None:
+        found = max(0.0, min(value, 2 * value - found[1])), max(value, 2 * value - found[0])
+    return found, f"{metric.bootstrap}-bootstrap"
 
 
 def _interval(value: float, bounds: tuple[float, float] | None, level: float, n: int, method: str) -> Interval:
