@@ -183,7 +183,7 @@ def test_fusion_of_the_readme(tmp_path: Path) -> None:
 def test_recipes_of_a_metric_a_data_set_and_a_task(tmp_path: Path) -> None:
     assert "lower is better" in follow("Add a metric", tmp_path)
     assert "1,297" in follow("Add a data set", tmp_path)
-    shown = follow("Add a task", tmp_path).partition("digits test, 500 samples")[2]
+    shown = follow("Add a task", tmp_path).partition("small-digits test, 500 samples")[2]
     values = {
         words[0]: float(words[1]) for line in shown.splitlines() if (words := line.split())[1:] and "wilson" in words
     }

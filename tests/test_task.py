@@ -1,19 +1,22 @@
 """What a task asks: fit before anything is loaded, and answers from logits."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 
+from mmbench.data.card import DatasetCard
 from mmbench.errors import UsageError
 from mmbench.model import Batch
 from mmbench.registry import registry
-from mmbench.task import Task, TaskCard, argmax_labels, check_fit
+from mmbench.task import Task, TaskCard, argmax_labels, check_fit, open_split
 
 CARD = TaskCard(
     name="quiz",
     title="a quiz",
     modalities=("image", "text"),
-    ability="classify",
+    abilities=("classify",),
     metrics=("accuracy", "macro_f1"),
     datasets=("small", "large"),
 )
@@ -48,30 +51,100 @@ class Writer:
         return [""] * batch.size
 
 
-def test_first_names_are_the_main_ones():
-    assert CARD.main_metric == "accuracy"
+class Half:
+    """A model that embeds images alone."""
+
+    name = "half"
+    modalities = ("image",)
+
+    def collate(self, samples):
+        return Batch(len(samples), {}, {})
+
+    def embed(self, batch, modality):
+        return torch.zeros(batch.size, 2)
+
+
+def data(**fields):
+    source = {"kind": "files", "get": "Get it."}
+    return DatasetCard(
+        name="small",
+        tasks=("quiz",),
+        title="",
+        format="x",
+        source=source,
+        revision="1",
+        splits={},
+        default_split="test",
+        licence="MIT",
+        **fields,
+    )
+
+
+def test_data_set_may_have_metrics_and_modalities_of_its_own():
     assert CARD.default_dataset == "small"
+    assert CARD.metrics_on(None) == CARD.metrics_on(data()) == ("accuracy", "macro_f1")
+    assert CARD.metrics_on(data(metrics=("wer",))) == ("wer",)
+    assert CARD.modalities_of(data()) == ("image", "text")
+    assert CARD.modalities_of(data(modalities=("audio",))) == ("audio",)
+
+
+def test_modality_that_this_data_set_lacks():
+    with pytest.raises(UsageError, match="model 'stub' takes text; data set 'small' offers image, no text"):
+        check_fit(CARD, data(modalities=("image",)), Stub("text"))
 
 
 @pytest.mark.parametrize("modalities", [(), ("text",), ("image",), ("text", "image")])
 def test_model_that_fits(modalities):
-    check_fit(CARD, Stub(*modalities))
+    check_fit(CARD, data(), Stub(*modalities))
 
 
 def test_foreign_modality_is_refused_with_what_would_fit():
     with pytest.raises(UsageError, match="model 'stub' takes text, audio; task 'quiz' offers image, text, no audio"):
-        check_fit(CARD, Stub("text", "audio"))
+        check_fit(CARD, data(), Stub("text", "audio"))
 
 
 def test_missing_ability_is_refused_with_what_it_can_do():
     with pytest.raises(UsageError, match="task 'quiz' needs a model that can classify; 'writer' can generate"):
-        check_fit(CARD, Writer())
+        check_fit(CARD, data(), Writer())
+
+
+def test_what_is_compared_must_all_be_embedded():
+    card = replace(CARD, abilities=("embed",))
+    with pytest.raises(UsageError, match="needs a model that embeds image, text; 'half' does not take text"):
+        check_fit(card, data(), Half())
+
+
+class Reading:
+    """A reader of another package."""
+
+    def __init__(self, card, split):
+        self.told = (card.name, split)
+
+
+def test_reader_of_a_format():
+    card = data()
+    assert open_split({"x": Reading}, card, "test").told == ("small", "test")
+    elsewhere = card.model_copy(update={"format": f"{Reading.__module__}:Reading"})
+    assert open_split({}, elsewhere, "test").told == ("small", "test")
+
+
+@pytest.mark.parametrize(
+    ("format_", "message"),
+    [
+        ("coc", "unknown format of data set small 'coc'; did you mean 'coco'"),
+        ("no_such_module:Reader", "reader 'no_such_module:Reader' of data set 'small' cannot be imported: No module"),
+        ("json:Reader", "reader 'json:Reader' of data set 'small' cannot be imported: module 'json' has no"),
+    ],
+)
+def test_format_without_a_reader(format_, message):
+    with pytest.raises(UsageError, match=message):
+        open_split({"coco": Reading}, data().model_copy(update={"format": format_}), "test")
 
 
 def test_model_without_any_ability():
     nothing = type("Nothing", (), {"name": "nothing", "modalities": ()})()
     with pytest.raises(UsageError, match="'nothing' can do none of classify, generate, embed"):
-        check_fit(CARD, nothing)
+        check_fit(CARD, data(), nothing)
 
 
 @pytest.mark.parametrize("name", registry.names("task"))

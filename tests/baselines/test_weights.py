@@ -6,6 +6,7 @@ from pathlib import Path
 import mmbench_baselines.weights
 import pytest
 import torch
+from mmbench_tasks.vqa.datasets import easy_vqa
 from mmbench_tasks.vqa.task import VQA
 
 from mmbench.checkpoint import read_weights
@@ -52,7 +53,7 @@ def test_shipped_weights(name, tmp_path, monkeypatch):
     assert path.stat().st_size <= LARGEST
     loaded = load_model(name, "vqa", "easy-vqa")
     assert loaded.source == f"mmbench_baselines.weights:vqa/easy-vqa/{name}.safetensors"
-    check_fit(VQA.card, loaded.model)
+    check_fit(VQA.card, easy_vqa, loaded.model)
     assert all(torch.isfinite(tensor).all() for tensor in loaded.model.state_dict().values())
     assert len(loaded.model.labels) == 13
 
@@ -68,4 +69,4 @@ def test_header_says_how_to_make_them_again(name):
     assert training["options"] == dataclasses.asdict(TrainOptions())
     assert sum(training["samples"].values()) == 38_575
     assert 1 <= training["epoch"] <= TrainOptions().epochs
-    assert set(training["validation"]) == set(VQA.card.metrics)
+    assert set(training["validation"]) == set(VQA.card.metrics_on(easy_vqa))

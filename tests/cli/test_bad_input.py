@@ -81,7 +81,10 @@ def probe(model: str, **changes: str) -> list[str]:
         ({"model": "transfusion-7b"}, "unknown model 'transfusion-7b'; "),
         ({"task": "vqaa"}, "unknown task 'vqaa'; did you mean 'vqa'"),
         ({"dataset": "easyvqa"}, "unknown data set of task vqa 'easyvqa'; did you mean 'easy-vqa'"),
-        ({"dataset": "probe-clean"}, "data set 'probe-clean' belongs to task 'probe'; task 'vqa' has easy-vqa"),
+        (
+            {"dataset": "probe-clean"},
+            "data set 'probe-clean' belongs to task 'probe'; task 'vqa' has chartqa, clevr, docvqa, easy-vqa",
+        ),
         ({"split": "tset"}, "unknown split of easy-vqa 'tset'; did you mean 'test'"),
         ({"split": "validation"}, "unknown split of easy-vqa 'validation'; known: test, train"),
         ({"limit": "0"}, "--limit must be at least 1, not 0"),
@@ -129,7 +132,9 @@ def test_missing_option(arguments, message, refused):
 
 def test_model_without_the_ability(refused):
     arguments = probe("probe-embedding")
-    assert refused(2, *arguments) == "task 'vqa' needs a model that can classify; 'probe-embedding' can embed"
+    assert (
+        refused(2, *arguments) == "task 'vqa' needs a model that can classify or generate; 'probe-embedding' can embed"
+    )
 
 
 def test_model_of_another_modality(refused):
@@ -241,7 +246,7 @@ def test_corrupt_image_stops_the_run(capsys):
     assert main(arguments) == 4
     printed = capsys.readouterr()
     assert printed.out == ""
-    assert printed.err.startswith("error: sample test/5 failed at stage decode: OSError: ")
+    assert printed.err.startswith("error: sample test/5 failed at stage decode: DecodeError: ")
     assert printed.err.count("\n") == 1
     assert not list(Path("results").rglob("record.json"))
 

@@ -16,7 +16,7 @@ from mmbench.registry import KINDS, registry
 CARD = """
 from mmbench import DatasetCard, register
 register('dataset', 'test-absent')(DatasetCard(
-    name='test-absent', task='vqa', title='None.', format='x', revision='1', licence='MIT',
+    name='test-absent', tasks=['vqa'], title='None.', format='x', revision='1', licence='MIT',
     source={'kind': 'package', 'name': 'no_such_package_here', 'requirement': 'no-such-package-here==1.0'},
     splits={'train': 1, 'test': 1}, default_split='test', train_split='train'))
 register('dataset', 'test-wrong')(3)

@@ -96,7 +96,7 @@ def test_unscored_samples_are_told(tmp_path: Path, capsys: pytest.CaptureFixture
                 registry.unregister(kind, name)
     shown = lines(capsys.readouterr().out)
     assert "unscored 2 of 64 samples failed" in shown
-    assert sum(line.startswith("test/5: decode: OSError: ") for line in shown) == 1
+    assert sum(line.startswith("test/5: decode: DecodeError: ") for line in shown) == 1
 
 
 def _json(capsys: pytest.CaptureFixture[str], arguments: list[str]) -> str:

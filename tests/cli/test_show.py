@@ -82,7 +82,7 @@ def shown(capsys: pytest.CaptureFixture[str], *arguments: str) -> Any:
 def test_everything_installed_can_be_shown(kind: str, name: str, capsys: pytest.CaptureFixture[str]) -> None:
     (fields,) = shown(capsys, name, "--kind", kind)
     assert {"kind": kind, "name": name, "origin": "mmbench"}.items() <= fields.items()
-    assert fields["citation" if kind == "dataset" else "documentation"]
+    assert fields["title" if kind == "dataset" else "documentation"]
     assert main(["show", name, "--kind", kind]) == 0
     assert capsys.readouterr().out.startswith(f"{kind} {name}\n")
 
@@ -90,8 +90,8 @@ def test_everything_installed_can_be_shown(kind: str, name: str, capsys: pytest.
 def test_task_shows_its_card(capsys: pytest.CaptureFixture[str]) -> None:
     (fields,) = shown(capsys, "vqa")
     assert fields["modalities"] == ["image", "text"]
-    assert fields["metrics"][0] == "accuracy"
-    assert fields["datasets"] == ["easy-vqa"]
+    assert fields["metrics"][0] == "vqa_accuracy"
+    assert fields["datasets"][0] == "easy-vqa"
 
 
 def test_dataset_shows_splits_licence_and_citation(capsys: pytest.CaptureFixture[str]) -> None:
@@ -131,7 +131,7 @@ def test_name_in_two_kinds_shows_both(plugin: Path, capsys: pytest.CaptureFixtur
     ("arguments", "message"),
     [
         (["acuracy"], "error: unknown name 'acuracy'; did you mean 'accuracy'"),
-        (["accuracy", "--kind", "task"], "error: unknown task 'accuracy'; known: vqa"),
+        (["accuracy", "--kind", "task"], "error: unknown task 'accuracy'; known: asr"),
         (["accuracy", "--kind", "metirc"], "error: unknown kind 'metirc'; did you mean 'metrics'"),
         (["test-wrong"], "error: metric 'test-wrong' of "),
     ],

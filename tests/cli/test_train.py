@@ -131,7 +131,7 @@ def test_prints_the_best_epoch_and_what_comes_next(
         (("--model", "film", "--task", "vqaa"), "unknown task 'vqaa'; did you mean 'vqa'?"),
         (
             ("--model", "film", "--task", "vqa", "--dataset", "easy-vqaa"),
-            "unknown data set of task vqa 'easy-vqaa'; did you mean 'easy-vqa'?",
+            "unknown data set of task vqa 'easy-vqaa'; did you mean 'easy-vqa'",
         ),
         (("--model", "film", "--task", "vqa", "--limit", "0"), "--limit must be at least 1, not 0"),
         (("--model", "film", "--task", "vqa", "--batch-size", "-1"), "--batch-size must be at least 1, not -1"),

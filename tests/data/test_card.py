@@ -3,13 +3,13 @@
 import pytest
 import yaml
 
-from mmbench.data.card import DatasetCard
+from mmbench.data.card import DatasetCard, card_loader
 from mmbench.errors import UsageError
 from mmbench.registry import registry
 
 GOOD = {
     "name": "small-vqa",
-    "task": "vqa",
+    "tasks": ["vqa"],
     "title": "a small one",
     "format": "easy-vqa",
     "source": {"kind": "package", "name": "small_vqa", "requirement": "small-vqa==1.0"},
@@ -53,8 +53,8 @@ def test_question_types_keep_their_order(tmp_path):
         ({"licence": None}, "small.yaml: licence: "),
         ({"splits": {"train": "many", "test": 2}}, "small.yaml: splits.train: "),
         ({"splits": ["train"]}, "small.yaml: splits: "),
-        ({"source": {"kind": "ftp", "name": "x", "requirement": "x"}}, "small.yaml: source.kind: "),
-        ({"source": {**GOOD["source"], "url": "x"}}, "small.yaml: source.url: "),
+        ({"source": {"kind": "ftp", "name": "x", "requirement": "x"}}, "small.yaml: source: "),
+        ({"source": {**GOOD["source"], "url": "x"}}, "small.yaml: source.package.url: "),
         ({"revision": 1.0}, "small.yaml: revision: "),
         ({"question_types": {"color": "(what"}}, "small.yaml: question_types"),
     ],
@@ -106,12 +106,54 @@ def test_wrong_count_gives_both_numbers(read):
     read().check_count("train", 3)
 
 
+def test_count_that_is_not_fixed(read):
+    card = read(splits={"train": None, "test": 2})
+    card.check_count("train", 17)
+    with pytest.raises(UsageError, match="small-vqa train: no samples found"):
+        card.check_count("train", 0)
+
+
+def test_splits_that_the_files_decide(read):
+    read(splits={}).check_split("whatever")
+
+
+def test_place_of_the_files_is_no_part_of_the_card(read, tmp_path):
+    assert read().at(tmp_path).local == tmp_path
+    assert str(tmp_path) not in read().at(tmp_path).model_dump_json()
+
+
+def test_cards_of_a_folder_by_name(tmp_path):
+    (tmp_path / "small_vqa.yaml").write_text(yaml.safe_dump(GOOD), encoding="utf-8")
+    load = card_loader(tmp_path)
+    assert load("small_vqa").name == "small-vqa"
+    with pytest.raises(AttributeError, match=r"large\.yaml"):
+        load("large")
+
+
 @pytest.mark.parametrize("name", registry.names("dataset"))
-def test_registered_data_set_is_what_its_card_says(name):
+def test_registered_card_is_whole(name):
     card = registry.load("dataset", name)
     assert card.name == name
-    assert {card.default_split, card.train_split} <= set(card.splits)
-    task = registry.load("task", card.task)()
-    assert name in task.card.datasets
+    if card.splits:
+        assert {card.default_split, card.train_split} - {None} <= set(card.splits)
+    assert card.licence
+    for task in (registry.load("task", task)() for task in card.tasks):
+        assert name in task.card.datasets
+        for metric in task.card.metrics_on(card):
+            registry.entry("metric", metric)
+
+
+def _at_hand():
+    return [
+        name
+        for name in registry.names("dataset")
+        if registry.load("dataset", name).source.kind in ("package", "generated")
+    ]
+
+
+@pytest.mark.parametrize("name", _at_hand())
+def test_data_that_need_no_network_are_what_the_card_says(name):
+    card = registry.load("dataset", name)
+    task = registry.load("task", card.tasks[0])()
     for split, n in card.splits.items():
         assert len(task.load(card, split)) == n

@@ -87,8 +87,10 @@ DATASETS = {
 }
 
 for name in DATASETS:
-    register("dataset", f"probe-{name}")(easy_vqa.model_copy(update={"name": f"probe-{name}", "task": "probe"}))
-register("dataset", "picky-clean")(easy_vqa.model_copy(update={"name": "picky-clean", "task": "picky"}))
+    register("dataset", f"probe-{name}")(easy_vqa.model_copy(update={"name": f"probe-{name}", "tasks": ("probe",)}))
+register("dataset", "picky-clean")(
+    easy_vqa.model_copy(update={"name": "picky-clean", "tasks": ("picky",), "metrics": ()})
+)
 
 
 @register("task", "probe")

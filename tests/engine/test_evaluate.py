@@ -123,7 +123,7 @@ class Task(VQA):
         return Endless()
 
 
-register("dataset", "endless")(easy_vqa.model_copy(update={"name": "endless", "task": "endless"}))
+register("dataset", "endless")(easy_vqa.model_copy(update={"name": "endless", "tasks": ("endless",)}))
 
 
 @register("model", "mean")

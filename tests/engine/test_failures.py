@@ -18,7 +18,7 @@ CASES = {
         "film",
         "probe",
         "probe-corrupt",
-        [("test/5", "decode", "OSError: "), ("test/9", "decode", "FileNotFoundError: ")],
+        [("test/5", "decode", "DecodeError: "), ("test/9", "decode", "DecodeError: ")],
     ),
     "model": ("probe-stumbling", "probe", "probe-clean", [("test/7", "model", "ValueError: cannot stand a 7")]),
     "metric": ("probe-numbered", "picky", "picky-clean", [("test/2", "score", "KeyError: 'no synonym of the target'")]),

@@ -19,6 +19,7 @@ from mmbench.data.split import split_by_group
 from mmbench.engine.models import load_model, weights_path
 from mmbench.engine.options import TrainOptions
 from mmbench.engine.progress import TrainProgress
+from mmbench.engine.resolve import resolve_metrics
 from mmbench.engine.train import train
 from mmbench.engine.validation import Validation
 from mmbench.errors import UsageError
@@ -224,7 +225,7 @@ def test_stored_weights_are_those_of_the_best_epoch(film):
     task = VQA()
     _, held_out = split_by_group(Subset(task.load(easy_vqa, "train"), range(400)), TINY.validation)
     model = loaded.model.eval()
-    assert Validation(task, held_out, TINY)(model) == film.best.metrics
+    assert Validation(task, resolve_metrics(task, easy_vqa, (), {}), held_out, TINY)(model) == film.best.metrics
     assert film.best.metrics["accuracy"] == max(epoch.metrics["accuracy"] for epoch in film.history)
     assert loaded.training["validation"] == film.best.metrics
     assert loaded.training["samples"]["validation"] == len(held_out)
@@ -264,7 +265,7 @@ def test_validation_part_is_by_group_and_the_same_for_every_seed_and_length(scri
 @pytest.mark.parametrize("model", ["concat", "question-prior"])
 def test_no_other_split_is_opened(register, tmp_path, monkeypatch, model):
     monkeypatch.setattr(Guarded, "opened", [], raising=False)
-    card = easy_vqa.model_copy(update={"name": "test-guarded", "task": "test-guarded"})
+    card = easy_vqa.model_copy(update={"name": "test-guarded", "tasks": ("test-guarded",)})
     register("task", "test-guarded", Guarded)
     register("dataset", "test-guarded", card)
     options = dataclasses.replace(TINY, epochs=1)

@@ -65,11 +65,11 @@ class Untrainable:
         return torch.zeros(batch.size, 2)
 
 
-class Generator(Untrainable):
+class Embedder(Untrainable):
     """Cannot do what the task asks."""
 
     classify = None  # type: ignore[assignment]
-    generate = Untrainable.collate
+    embed = Untrainable.collate
 
     def __getattribute__(self, name):
         if name in {"classify", "labels"}:
@@ -81,7 +81,7 @@ class Generator(Untrainable):
     ("model", "message"),
     [
         (Untrainable, r"model 'test-other' cannot be trained: it has neither loss\(batch\) nor fit\(samples\)"),
-        (Generator, "task 'vqa' needs a model that can classify; 'test-other' can generate"),
+        (Embedder, "task 'vqa' needs a model that can classify or generate; 'test-other' can embed"),
     ],
 )
 def test_model_that_cannot_be_trained_is_refused(register, tmp_path, model, message):
@@ -128,7 +128,7 @@ def test_sample_that_cannot_be_read_stops_with_its_reason(register, tmp_path, br
 
     (tmp_path / "corrupt.png").write_bytes(b"\x89PNG\r\n\x1a\nnothing")
     register("task", "test-broken", Broken)
-    register("dataset", "test-broken", easy_vqa.model_copy(update={"name": "test-broken", "task": "test-broken"}))
+    register("dataset", "test-broken", easy_vqa.model_copy(update={"name": "test-broken", "tasks": ("test-broken",)}))
     options = dataclasses.replace(TINY, workers=workers)
     with pytest.raises(HarnessError, match=r"corrupt\.png") as caught:
         train("concat", "test-broken", options=options, output=tmp_path / "concat.safetensors")

@@ -1,3 +1,5 @@
+import json
+
 import numpy as np
 import pytest
 
@@ -83,3 +85,41 @@ def test_statistics_stay_small_with_many_classes(metric):
 @BOTH
 def test_is_registered(metric):
     assert registry.load("metric", metric.name) is type(metric)
+
+
+def test_confusion_matrix_by_hand():
+    rows = columns(["b", "a", "b", "b", "a"], ["b", "a", "c", "c", "b"])
+    assert MeanClassRecall().details(rows) == {
+        "labels": ["a", "b", "c"],  # c is only predicted
+        "confusion": [[0, 0, 1], [0, 1, 1], [1, 1, 1], [1, 2, 2]],
+    }
+
+
+def test_confusion_matrix_gives_the_metrics_back():
+    """Reference: recall and F1 from the counts of the matrix, as they are defined."""
+    rows = random_rows()
+    details = json.loads(json.dumps(MeanClassRecall().details(rows)))
+    n = len(details["labels"])
+    assert n == 9  # seven classes, and two that are only predicted
+    matrix = np.zeros((n, n))
+    for true, predicted, count in details["confusion"]:
+        matrix[true, predicted] += count
+    assert matrix.sum() == 300
+    hits, true, predicted = np.diag(matrix), matrix.sum(axis=1), matrix.sum(axis=0)
+    present = true > 0
+    recall, f1 = hits[present] / true[present], 2 * hits[present] / (true + predicted)[present]
+    assert MeanClassRecall().aggregate(rows) == pytest.approx(recall.mean())
+    assert MacroF1().aggregate(rows) == pytest.approx(f1.mean())
+
+
+def test_confusion_matrix_stays_small_with_many_classes():
+    names = np.arange(1000).astype(str)
+    target = np.tile(names, 50)
+    details = MeanClassRecall().details(columns(target, np.roll(target, 1)))
+    assert len(details["labels"]) == 1000
+    assert len(details["confusion"]) == 1000
+    assert len(json.dumps(details)) < 30_000
+
+
+def test_confusion_matrix_of_nothing():
+    assert MeanClassRecall().details(columns([], [])) == {"labels": [], "confusion": []}

@@ -39,6 +39,7 @@ def test_text_has_every_key_in_order(example_text, record):
         "model",
         "metrics",
         "breakdowns",
+        "details",
         "cost",
         "failures",
         "environment",

@@ -193,3 +193,52 @@ def test_many_clusters_in_many_chunks():
     found = interval(Accuracy(), {"correct": values}, groups, resamples=300)
     error = stats.sem(values.reshape(-1, 2).mean(axis=1))
     assert found.high - found.low == pytest.approx(2 * 1.96 * error, rel=0.2)
+
+
+class Spread(MeanScore):
+    """The standard deviation, which resampling makes too small."""
+
+    name = "spread"
+    bootstrap = "basic"
+
+    def statistics(self, rows):
+        x = np.asarray(rows["score"], dtype=float)
+        return np.stack([x, x**2, np.ones(len(x))], axis=1)
+
+    def value(self, sums):
+        mean = sums[..., 0] / sums[..., 2]
+        return np.sqrt(np.maximum(sums[..., 1] / sums[..., 2] - mean**2, 0))
+
+
+def test_basic_bootstrap_is_that_of_scipy():
+    scores = np.random.default_rng(0).normal(size=40)
+    found = interval(Spread(), {"score": scores}, None)
+    expected = stats.bootstrap(
+        (scores,), np.std, n_resamples=9999, method="basic", vectorized=True, rng=1
+    ).confidence_interval
+    assert found.method == "basic-bootstrap"
+    assert (found.low, found.high) == pytest.approx(tuple(expected), abs=0.01)
+
+
+def test_basic_bootstrap_holds_the_value_and_is_no_less_than_nothing():
+    """Absolute mean of noise around 0: every resample is farther from 0 than the value."""
+
+    class Gap(MeanScore):
+        bootstrap = "basic"
+
+        def value(self, sums):
+            return np.abs(sums[..., 0] / sums[..., 1])
+
+    found = interval(Gap(), {"score": np.array([-1.0, 1.0] * 20 + [0.001])}, None)
+    assert found.low == 0.0
+    assert found.high == found.value > 0
+
+
+def test_metric_that_wants_no_interval():
+    class Never(MeanScore):
+        bootstrap = "none"
+
+    found = interval(Never(), {"score": np.array([1.0, 2.0])}, None)
+    assert (found.value, found.low, found.high, found.n, found.method) == (1.5, None, None, 2, "none")
+    both = intervals({"a": Never(), "b": MeanScore()}, {k: {"score": np.array([1.0, 2.0])} for k in "ab"}, None)
+    assert both["b"].low == 1.0

@@ -1,19 +1,24 @@
-"""The VQA task on the real easy-VQA."""
+"""The VQA task, its cards, and the real easy-VQA."""
 
 import json
 import re
 from collections import Counter
+from pathlib import Path
 
 import pytest
 import torch
+from mmbench_tasks.vqa import datasets
 from mmbench_tasks.vqa.datasets import easy_vqa
 from mmbench_tasks.vqa.task import VQA
 
 from mmbench.errors import UsageError
 from mmbench.metrics.accuracy import Accuracy
+from mmbench.metrics.exact_match import ExactMatch
+from mmbench.metrics.metric import score_all
+from mmbench.metrics.vqa_accuracy import VQAAccuracy
 from mmbench.model import Batch
 from mmbench.registry import registry
-from mmbench.sample import Dataset, Prediction
+from mmbench.sample import Dataset, Prediction, Sample
 from mmbench.task import Task
 
 COLOURS = {"black", "blue", "brown", "gray", "green", "red", "teal", "yellow"}
@@ -31,10 +36,32 @@ def test_is_registered_and_keeps_the_contract():
     task = registry.load("task", "vqa")()
     assert isinstance(task, Task)
     assert task.card.default_dataset == "easy-vqa"
-    assert task.card.main_metric == "accuracy"
+    assert task.card.metrics_on(easy_vqa) == ("accuracy", "macro_f1", "mean_class_recall")
     assert isinstance(task.load(easy_vqa, "test"), Dataset)
     for metric in task.card.metrics:
         assert registry.load("metric", metric)().name == metric
+
+
+@pytest.mark.parametrize("name", VQA.card.datasets)
+def test_cards_of_the_task(name):
+    card = registry.load("dataset", name)
+    assert (card.name, card.tasks) == (name, ("vqa",))
+    assert {card.default_split, card.train_split} <= set(card.splits)
+    assert card.metrics
+    for metric in card.metrics:
+        assert registry.load("metric", metric)().name == metric
+
+
+def test_every_card_of_the_folder_is_a_data_set_of_the_task():
+    files = Path(datasets.__file__).parent.glob("*.yaml")
+    assert {path.stem.replace("_", "-") for path in files} == set(VQA.card.datasets)
+
+
+def test_several_answers_are_scored_as_they_are():
+    """Reference: the official VQA evaluation; 2 of 10 people give 0.6."""
+    sample = Sample("1", {}, ["red"] * 2 + ["pink"] * 8)
+    for metric, expected in ((VQAAccuracy(), 0.6), (ExactMatch(), 1.0)):
+        assert score_all(metric, [VQA().score(metric, Prediction("red"), sample)]) == expected
 
 
 def test_official_numbers(split):
@@ -87,6 +114,15 @@ def test_one_question_has_one_type():
             sample = data[index]
             kind = sample.meta["question_type"]
             assert types.setdefault(sample.inputs["text"], kind) == kind
+
+
+def test_files_that_the_user_gives(tmp_path):
+    (tmp_path / "test").mkdir()
+    (tmp_path / "test" / "questions.json").write_text(json.dumps([["what shape is it?", "circle", 3]]))
+    sample = VQA().load(easy_vqa.model_copy(update={"splits": {"test": 1}}).at(tmp_path), "test")[0]
+    assert sample.inputs == {"image": tmp_path / "test" / "images" / "3.png", "text": "what shape is it?"}
+    with pytest.raises(UsageError, match=r"no train/questions\.json in .*; give --data the folder that has it"):
+        VQA().load(easy_vqa.at(tmp_path), "train")
 
 
 def test_unknown_split():
@@ -155,7 +191,7 @@ def test_files_of_a_package(package):
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ('[["a", "b", 1], ["c", "d"', r"questions\.json: not JSON: .*line 1 column 2"),
+        ('[["a", "b", 1], ["c", "d"', r"test/questions\.json:1: not JSON: .* at column 26"),
         (
             [["a", "b", 1], ["c", "d"]],
             r"questions\.json: row 1: expected \[question, answer, image number\], found \['c', 'd'\]",
@@ -164,7 +200,7 @@ def test_files_of_a_package(package):
         ([["a", "b", 1], None], r"questions\.json: row 1: expected .* found None"),
         ([["a", "b", 1]], "small-vqa test: expected 2 samples, found 1"),
         ([["a", "b", 1]] * 3, "small-vqa test: expected 2 samples, found 3"),
-        (None, r"questions\.json: No such file or directory; reinstall the package"),
+        (None, r"data set 'small-vqa': no test/questions\.json in .*; reinstall test-small-vqa==1\.0"),
     ],
 )
 def test_damaged_file_gives_file_and_row(package, content, message):

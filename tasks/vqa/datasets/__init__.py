@@ -1,9 +1,7 @@
-"""Cards of the data sets for visual question answering."""
+"""Cards of the data sets for visual question answering: `NAME` is what NAME.yaml says."""
 
 from pathlib import Path
 
-from mmbench.data.card import DatasetCard
+from mmbench.data.card import card_loader
 
-_FOLDER = Path(__file__).parent
-
-easy_vqa = DatasetCard.from_yaml(_FOLDER / "easy_vqa.yaml")
+__getattr__ = card_loader(Path(__file__).parent)

@@ -1,0 +1,63 @@
+"""Captions in a JSON list or in JSON Lines, one object an image: the layout for data sets of one's own."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from mmbench.data.annotations import field, read_json, read_jsonl, shown, texts
+from mmbench.data.card import DatasetCard
+from mmbench.data.source import data_folder
+from mmbench.errors import UsageError
+
+from .images import CaptionedImage, entries, locate
+
+WHOLE = "all"
+"""The split that has every image, whatever split an entry names."""
+
+
+def read_captions_json(card: DatasetCard, split: str) -> Iterator[CaptionedImage]:
+    """Images of a split, from one file or from the one that the card's option `annotations` names in a folder.
+
+    Raises:
+        UsageError: the file is missing or is not in the layout, or has no such split; says where.
+    """
+    root = data_folder(card)
+    path = root if root.is_file() else locate(card, root, card.options["annotations"])
+    splits: set[str] = set()
+    for image, own_split in read_entries(path):
+        splits.add(own_split)
+        if split in (WHOLE, own_split):
+            yield image
+    if split not in {WHOLE, *splits}:
+        known = ", ".join(sorted({WHOLE, *splits} - {""}))
+        raise UsageError(f"{shown(path)}: no entry has the field 'split' {split!r}; there is {known}")
+
+
+def read_entries(path: Path) -> Iterator[tuple[CaptionedImage, str]]:
+    """Images of a file with the split that each names, or an empty text.
+
+    An entry has `file_name` (or `image`) below the file's folder, `captions`, and may have `id` (or `image_id`), else
+    the file's name is the id, `split` and `domain`.
+
+    Raises:
+        UsageError: the file is missing or is not in the layout; says where.
+    """
+    for place, entry in _objects(path):
+        name = "file_name" if "file_name" in entry or "image" not in entry else "image"
+        file = field(entry, name, str, place)
+        key = next((key for key in ("id", "image_id") if key in entry), name)
+        image_id = str(field(entry, key, (str, int), place))
+        where = f"{place}: id {image_id!r}"
+        meta = {"domain": field(entry, "domain", str, where)} if "domain" in entry else {}
+        split = field(entry, "split", str, where) if "split" in entry else ""
+        captions = texts(entry, "captions", where, least=0)  # where there is none, the image is named
+        yield CaptionedImage(place, image_id, path.parent, file, captions, meta), split
+
+
+def _objects(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+    match path.suffix:
+        case ".json":
+            return entries(read_json(path), shown(path))
+        case ".jsonl":
+            return ((f"{shown(path)}:{line}", entry) for line, entry in read_jsonl(path))
+    raise UsageError(f"{shown(path)}: expected a file that ends in .json (a list) or .jsonl (an object a line)")

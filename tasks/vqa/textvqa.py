@@ -1,0 +1,33 @@
+"""Reader of TextVQA's own files."""
+
+import sys
+from collections.abc import Iterator
+
+from mmbench.data.annotations import field, inside, read_json, texts
+
+from .reader import Question, QuestionReader, entries
+
+
+class TextVQA(QuestionReader):
+    """{"data": [{"question_id", "image_id", "question", "answers": ten texts}]} and images `IMAGE_ID.jpg`."""
+
+    def read(self) -> Iterator[tuple[str, Question]]:
+        """The questions in the order of the file; the target is what each person answered."""
+        path = self.file("questions")
+        for where, row in entries(path, read_json(path), "data"):
+            number = field(row, "question_id", int, where)
+            here = f"{where}: question_id {number}"
+            image = field(row, "image_id", str, here)
+            name = f"{image}.jpg"
+            inside(self.folder, name, here)
+            yield (
+                here,
+                Question(
+                    id=str(number),
+                    text=field(row, "question", str, here),
+                    image=name,
+                    answer=[sys.intern(answer) for answer in texts(row, "answers", here)],
+                    group=image,
+                    meta={},
+                ),
+            )

@@ -1,0 +1,27 @@
+"""What all tests share."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+SHARED = Path(__file__).parents[2] / "shared" / "data"
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """The shared development data beside the checkout; tests that use it carry the mark `shared`."""
+    if not SHARED.is_dir():
+        assert not os.environ.get("MMBENCH_REQUIRE_SHARED"), (
+            "MMBENCH_REQUIRE_SHARED is set, and ../shared/data is not there"
+        )
+        pytest.skip("the shared development data is not beside the checkout (../shared/data)")
+    return SHARED
+
+
+@pytest.fixture(scope="session", autouse=True)
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Generated data sets are made once a session, in a folder of its own; processes that tests start use it too."""
+    folder = tmp_path_factory.mktemp("cache")
+    os.environ["MMBENCH_CACHE"] = str(folder)
+    return folder
