@@ -7,4 +7,4 @@ from mmbench.sample import Dataset
 
 def count_labels(samples: Dataset) -> Counter[str]:
     """How often each target occurs."""
-    return Counter(str(samples[index].target) for index in range(len(samples)))
+    return Counter(samples[index].label for index in range(len(samples)))

@@ -50,7 +50,7 @@ class QuestionPrior(nn.Module):
         """Count answers by question; answers never given to a question share one count, by their overall frequency."""
         counts: defaultdict[str, Counter[str]] = defaultdict(Counter)
         for index in range(len(samples)):
-            counts[_key(samples[index])][str(samples[index].target)] += 1
+            counts[_key(samples[index])][samples[index].label] += 1
         total = count_labels(samples)
         overall = torch.tensor([total[label] for label in self.labels], dtype=torch.float32)
         overall /= overall.sum()
