@@ -8,15 +8,15 @@ from pathlib import Path
 import torch
 from torch import nn
 
+from mmbench.data.card import DatasetCard
 from mmbench.engine.journal import Journal
 from mmbench.engine.loader import Plan, plan_batches
 from mmbench.engine.models import load_model
 from mmbench.engine.options import EvalOptions
 from mmbench.engine.progress import EvalProgress
 from mmbench.engine.quality import QualityPass
-from mmbench.engine.resolve import resolve_dataset, resolve_task
+from mmbench.engine.resolve import resolve_dataset, resolve_metrics, resolve_task
 from mmbench.model import Model
-from mmbench.registry import registry
 from mmbench.sample import Dataset, Subset
 from mmbench.task import Task
 
@@ -39,6 +39,7 @@ class Prepared:
     """All that a pass over the samples takes."""
 
     task: Task
+    card: DatasetCard
     model: Model
     samples: Dataset
     plan: Plan
@@ -47,7 +48,7 @@ class Prepared:
 
     def quality_pass(self) -> None:
         """One quality pass as `mmbench eval` runs it, with a journal in a temporary folder."""
-        metrics = {name: registry.load("metric", name)() for name in self.task.card.metrics}
+        metrics = resolve_metrics(self.task, self.card, (), {})
         options = EvalOptions(batch_size=self.plan.batch_size)
         quality = QualityPass(self.task, self.model, metrics, self.device, options)
         with (
@@ -71,4 +72,6 @@ def prepare(options: Namespace, limit: int) -> Prepared:
     if limit > len(dataset):
         raise SystemExit(f"{limit} samples were asked for; the split has {len(dataset)}")
     samples = Subset(dataset, range(limit))
-    return Prepared(task, model, samples, plan_batches(samples, model, options.batch_size), device, options.workers)
+    return Prepared(
+        task, card, model, samples, plan_batches(samples, model, options.batch_size), device, options.workers
+    )

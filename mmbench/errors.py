@@ -31,3 +31,8 @@ def unknown_name(kind: str, name: str, known: Iterable[str]) -> UsageError:
     else:
         hint = "none is installed"
     return UsageError(f"unknown {kind} {name!r}; {hint}")
+
+
+def printable(text: str) -> str:
+    """Text that cannot steer a terminal or break a line."""
+    return "".join(character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in text)

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
+from hashlib import sha256
 from importlib import util
 from importlib.machinery import PathFinder
 from itertools import zip_longest
@@ -262,3 +263,14 @@ def load_plugin_file(path: Path) -> None:
 
 registry = Registry()
 register = registry.register
+
+
+def plugin_hashes() -> dict[str, str]:
+    """SHA-256 of each plugin file that was run, by its name; of files with one name together, in order."""
+    contents: dict[str, list[bytes]] = {}
+    for path in registry.files:
+        contents.setdefault(path.name, []).append(path.read_bytes())
+    return {
+        name: sha256(parts[0] if len(parts) == 1 else b"".join(sha256(part).digest() for part in parts)).hexdigest()
+        for name, parts in contents.items()
+    }

@@ -77,8 +77,8 @@ class Prediction:
 class Dataset(Protocol):
     """Samples of one split, by position; nothing is decoded before a batch is made.
 
-    It may have `head(count) -> Dataset`, where the first `count` samples would not belong together, and `revision`,
-    which then names the data instead of the card's.
+    It may have `head(count) -> Dataset`, where the first `count` samples would not belong together; `revision`, which
+    then names the data instead of the card's; and `splits`, which the files have where the card does not know.
     """
 
     def __len__(self) -> int: ...

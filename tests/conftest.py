@@ -1,9 +1,17 @@
 """What all tests share."""
 
+import atexit
 import os
+import shutil
+import tempfile
 from pathlib import Path
 
 import pytest
+
+# The evaluate library copies scripts into a folder that it reads from the environment when it is imported.
+_MODULES = tempfile.mkdtemp(prefix="mmbench-tests-")
+atexit.register(shutil.rmtree, _MODULES, ignore_errors=True)
+os.environ["HF_MODULES_CACHE"] = _MODULES
 
 SHARED = Path(__file__).parents[2] / "shared" / "data"
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from mmbench.errors import UsageError
-from mmbench.registry import KINDS, PluginWarning, Registry, load_plugin_file, registry
+from mmbench.registry import KINDS, PluginWarning, Registry, load_plugin_file, plugin_hashes, registry
 
 Install = Callable[..., None]
 
@@ -260,3 +260,18 @@ def test_plugin_file_that_is_not_python(tmp_path: Path) -> None:
     file.write_text("hello")
     with pytest.raises(UsageError, match="is not Python source"):
         load_plugin_file(file)
+
+
+def test_plugins_of_one_name_are_both_hashed(tmp_path, monkeypatch):
+    monkeypatch.setattr(registry, "files", [])
+    files = [tmp_path / folder / "mine.py" for folder in "ab"]
+    for number, file in enumerate(files):
+        file.parent.mkdir()
+        file.write_text(f"NUMBER = {number}\n")
+    hashes = []
+    for text in ("NUMBER = 0\n", "NUMBER = 5\n"):
+        files[0].write_text(text)
+        for file in files:
+            load_plugin_file(file)
+        hashes.append(plugin_hashes()["mine.py"])
+    assert hashes[0] != hashes[1]

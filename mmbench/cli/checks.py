@@ -1,5 +1,6 @@
 """What `mmbench doctor` finds, and how that is printed."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Literal
@@ -28,6 +29,38 @@ class Check:
     status: Status
     found: str
     todo: str = ""
+
+
+def wanted_packages() -> dict[str, list[str]]:
+    """What mmbench's metadata asks for, by extra; the required ones under an empty name."""
+    from importlib.metadata import requires
+
+    wanted: dict[str, list[str]] = {}
+    for requirement in requires("mmbench") or []:
+        name = re.split(r"[^\w.-]", requirement, maxsplit=1)[0]
+        marker = re.search(r"extra == ['\"]([^'\"]+)['\"]", requirement)
+        wanted.setdefault(marker.group(1) if marker else "", []).append(name)
+    return wanted
+
+
+def missing_packages(extra: str) -> list[str]:
+    """Packages of an extra that are not installed."""
+    return [name for name in wanted_packages().get(extra, []) if not _is_installed(name)]
+
+
+def install(extra: str) -> str:
+    """The command that installs an extra."""
+    return f"pip install 'mmbench[{extra}]' (in a checkout: pip install '.[{extra}]')"
+
+
+def _is_installed(name: str) -> bool:
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        version(name)
+    except PackageNotFoundError:
+        return False
+    return True
 
 
 def report(checks: Sequence[Check], json: bool) -> None:

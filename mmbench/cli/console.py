@@ -12,7 +12,7 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-from mmbench.errors import UsageError
+from mmbench.errors import UsageError, printable
 from mmbench.registry import load_plugin_file
 
 PluginOption = Annotated[
@@ -56,7 +56,7 @@ def print_json(data: Any) -> None:
 
 def print_line(label: str, style: str, message: str) -> None:
     """Print `label: message` as one line on stderr, whatever white space the message has."""
-    text = escape(" ".join(message.split()))
+    text = escape(printable(" ".join(message.split())))
     console(stderr=True).print(f"[{style}]{label}:[/] {text}", soft_wrap=True)
 
 

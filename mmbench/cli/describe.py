@@ -1,7 +1,7 @@
 """What `mmbench show` tells of one thing, as plain JSON values."""
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, is_dataclass
 from typing import Any
 
@@ -9,6 +9,8 @@ from mmbench.errors import UsageError
 from mmbench.registry import Kind, registry
 
 Fields = dict[str, Any]
+
+_DIRECTIONS = {True: "higher is better", False: "lower is better", None: "describes, does not judge"}
 
 
 def describe(kind: Kind, name: str) -> Fields:
@@ -43,16 +45,25 @@ def _task(task: Any) -> Fields:
 
 def _dataset(card: Any) -> Fields:
     fields: Fields = card.model_dump(mode="json")
+    task = registry.load("task", card.tasks[0])() if card.tasks[0] in registry.names("task") else None
+    if task is not None:  # what the card leaves to the task
+        fields["modalities"] = list(task.card.modalities_of(card))
+        fields["metrics"] = list(task.card.metrics_on(card))
     return fields
+
+
+def _choices(values: Sequence[str]) -> str:
+    """The values of an option, the default marked."""
+    return ", ".join([f"{values[0]} (default)", *values[1:]]) if values else "any text"
 
 
 def _metric(metric: Any) -> Fields:
     return {
-        "direction": "higher is better" if metric.higher_is_better else "lower is better",
+        "direction": _DIRECTIONS[metric.higher_is_better],
         "proportion": metric.proportion,
         "family": metric.family,
         "columns": list(metric.columns),
-        "protocol": {key: list(values) or "any text" for key, values in metric.options.items()},
+        "protocol": {key: _choices(values) for key, values in metric.options.items()},
     }
 
 

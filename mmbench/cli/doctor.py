@@ -1,7 +1,6 @@
 """`mmbench doctor`: whether this installation, or a data set, is whole, and what to do where it is not."""
 
 import os
-import re
 import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -9,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from mmbench.cli.checks import Check, report
+from mmbench.cli.checks import Check, install, missing_packages, report, wanted_packages
 from mmbench.cli.console import DataOption, JsonOption, PluginOption, join, load_plugins
 from mmbench.cli.doctor_data import check_dataset, installed_datasets
 from mmbench.errors import MMBenchError, UsageError
@@ -26,15 +25,16 @@ def doctor(
     data: DataOption = None,
     split: Annotated[str | None, typer.Option("--split", help="Only this split.", show_default="all")] = None,
     decode: Annotated[bool, typer.Option("--decode", help="Open every image and every recording, too.")] = False,
+    fetch: Annotated[bool, typer.Option("--fetch", help="Load a data set of the hub to check it.")] = False,
     plugin: PluginOption = None,
     json: JsonOption = False,
 ) -> None:
     """Check the installation, or a data set: every annotation read, every file there, and what is missing."""
     load_plugins(plugin)
     if dataset is not None:
-        report(list(check_dataset(dataset, data, split, decode)), json)
-    elif data is not None or split is not None or decode:
-        raise UsageError("--data, --split and --decode go with the name of a data set")
+        report(list(check_dataset(dataset, data, split, decode=decode, fetch=fetch)), json)
+    elif data is not None or split is not None or decode or fetch:
+        raise UsageError("--data, --split, --decode and --fetch go with the name of a data set")
     else:
         report([check for group in CHECKS for check in group()], json)
 
@@ -49,34 +49,15 @@ def _versions() -> Iterator[Check]:
 
 def _packages() -> Iterator[Check]:
     """What the package metadata asks for: required packages one group, each extra another."""
-    from importlib.metadata import requires
-
-    wanted: dict[str, list[str]] = {}
-    for requirement in requires("mmbench") or []:
-        name = re.split(r"[^\w.-]", requirement, maxsplit=1)[0]
-        marker = re.search(r"extra == ['\"]([^'\"]+)['\"]", requirement)
-        wanted.setdefault(marker.group(1) if marker else "", []).append(name)
-    for extra, names in sorted(wanted.items()):
-        missing = [name for name in names if not _is_installed(name)]
+    for extra, names in sorted(wanted_packages().items()):
+        missing = missing_packages(extra)
         group = f"extra {extra}" if extra else "packages"
         if not missing:
             yield Check(group, "ok", f"all {len(names)} installed")
         elif extra:
-            yield Check(
-                group, "ok", f"not installed: {join(missing)}", f"if you need it: pip install 'mmbench[{extra}]'"
-            )
+            yield Check(group, "ok", f"not installed: {join(missing)}", f"if you need it: {install(extra)}")
         else:
             yield Check(group, "problem", f"missing: {join(missing)}", f"pip install {' '.join(missing)}")
-
-
-def _is_installed(name: str) -> bool:
-    from importlib.metadata import PackageNotFoundError, version
-
-    try:
-        version(name)
-    except PackageNotFoundError:
-        return False
-    return True
 
 
 def _torch() -> Iterator[Check]:

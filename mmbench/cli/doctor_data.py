@@ -1,11 +1,11 @@
 """What `mmbench doctor` looks at in data sets."""
 
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mmbench.cli.checks import Check
+from mmbench.cli.checks import Check, install, missing_packages
 from mmbench.cli.console import join
 from mmbench.errors import MMBenchError
 from mmbench.registry import PluginWarning, registry
@@ -26,11 +26,24 @@ def installed_datasets() -> Iterator[Check]:
             yield _in_package(name, card)
         else:
             kinds.setdefault(kind, []).append(name)
-    if "generated" in kinds:
-        yield Check("generated data", "ok", join(kinds["generated"]), "made on first use")
+    for extra, names in _by_extra(cards, kinds.get("generated", ())).items():
+        label = f"generated data, extra {extra}" if extra else "generated data"
+        missing = missing_packages(extra) if extra else []
+        if missing:
+            yield Check(label, "warning", f"{join(names)} cannot be made: no {join(missing)}", install(extra))
+        else:
+            yield Check(label, "ok", join(names), "made on first use")
     for kind, what in (("files", "with your files"), ("hub", "from the hub, or with your files")):
         if kind in kinds:
             yield Check(f"data {what}", "ok", join(kinds[kind]), "check one by `mmbench doctor NAME --data PATH`")
+
+
+def _by_extra(cards: Mapping[str, Any], names: Iterable[str]) -> dict[str, list[str]]:
+    """Generated data sets by the extra that they need; an empty one for none."""
+    found: dict[str, list[str]] = {}
+    for name in names:
+        found.setdefault(cards[name].source.extra or "", []).append(name)
+    return found
 
 
 def _in_package(name: str, card: Any) -> Check:
@@ -50,18 +63,22 @@ def _in_package(name: str, card: Any) -> Check:
     return Check(label, "ok", "files present")
 
 
-def check_dataset(name: str, data: Path | None, split: str | None, decode: bool) -> Iterator[Check]:
+def check_dataset(name: str, data: Path | None, split: str | None, *, decode: bool, fetch: bool) -> Iterator[Check]:
     """One line for each split: how many samples there are, and exactly what is missing or broken.
 
     Raises:
         UsageError: no such data set or split.
     """
-    from mmbench.engine.look import check_split, open_data
+    from mmbench.engine.look import check_split, is_at_hand, open_data, splits_of
 
     task, card = open_data(name, data)
     if split is not None:
         card.check_split(split)
-    for each in [split] if split is not None else list(card.splits) or [card.default_split]:
+    if not is_at_hand(card) and not fetch:
+        found = f"on the hub ({card.source.repo}), so nothing was checked"  # type: ignore[union-attr]  # is_at_hand says
+        yield Check(name, "warning", found, "give --data PATH for a copy, or --fetch to load every split")
+        return
+    for each in [split] if split is not None else splits_of(task, card):
         yield _told(f"{name} {each}", check_split(task, card, each, decode=decode), decode)
 
 

@@ -18,6 +18,11 @@ TITLES: dict[Kind, str] = {
     "metric": "metrics",
 }
 
+WHERE = {"package": "with mmbench", "generated": "generated", "files": "your files", "hub": "hub or your files"}
+"""Where data are, by the kind of their source."""
+
+DATA_COLUMNS = {"tasks": "tasks", "data": "data"}
+
 
 def list_(
     kind: Annotated[
@@ -51,22 +56,21 @@ def parse_kind(text: str) -> Kind:
 def _describe(kind: Kind, name: str) -> dict[str, str]:
     try:
         entry = registry.entry(kind, name)
-        summary = _card_summary(name) if kind == "dataset" else entry.summary
+        told = _card_summary(name) if kind == "dataset" else {"summary": entry.summary}
     except MMBenchError as error:  # one broken plugin must not hide the others
         return {"name": name, "summary": f"({error})", "origin": ""}
-    return {"name": name, "summary": summary, "origin": entry.origin}
+    return {"name": name, **told, "origin": entry.origin}
 
 
-def _card_summary(name: str) -> str:
+def _card_summary(name: str) -> dict[str, str]:
     """A data set is an object, not source with a docstring; its card is light enough to load."""
     from mmbench.data.card import DatasetCard
 
     card = registry.load("dataset", name)
     if not isinstance(card, DatasetCard):
-        return f"(is a {type(card).__name__}, not a DatasetCard)"
-    if not card.splits:
-        return card.title
-    return f"{card.title} ({join(_split(*item) for item in card.splits.items())})"
+        return {"summary": f"(is a {type(card).__name__}, not a DatasetCard)"}
+    splits = f" ({join(_split(*item) for item in card.splits.items())})" if card.splits else ""
+    return {"summary": f"{card.title}{splits}", "tasks": join(card.tasks), "data": WHERE[card.source.kind]}
 
 
 def _split(name: str, count: int | None) -> str:
@@ -80,6 +84,13 @@ def _as_json(found: dict[Kind, list[dict[str, str]]]) -> dict[str, Any]:
     return data
 
 
+def _by_task(entry: dict[str, str]) -> tuple[str, int, str]:
+    """Of each task first what is at hand."""
+    places = list(WHERE.values())
+    place = entry.get("data", "")
+    return entry.get("tasks", ""), places.index(place) if place in places else len(places), entry["name"]
+
+
 def _print(found: dict[Kind, list[dict[str, str]]]) -> None:
     from rich.table import Table
     from rich.text import Text
@@ -87,11 +98,17 @@ def _print(found: dict[Kind, list[dict[str, str]]]) -> None:
     out = console()
     for kind, entries in found.items():
         table = Table(title=f"{TITLES[kind]} ({len(entries)})", title_justify="left", title_style="bold", box=None)
-        table.add_column("name", no_wrap=True, style="cyan")
-        table.add_column("summary")
-        table.add_column("from", style="dim")
-        for entry in entries:
-            table.add_row(*(Text(entry[key]) for key in ("name", "summary", "origin")))
+        columns = {
+            "name": "name",
+            **(DATA_COLUMNS if kind == "dataset" else {}),
+            "summary": "summary",
+            "origin": "from",
+        }
+        for key, header in columns.items():
+            style = {"name": "cyan", "origin": "dim"}.get(key, "")
+            table.add_column(header, no_wrap=key in ("name", *DATA_COLUMNS), style=style)
+        for entry in sorted(entries, key=_by_task) if kind == "dataset" else entries:
+            table.add_row(*(Text(entry.get(key, "")) for key in columns))
         out.print(table)
         if kind == "model" and registry.names("fusion"):
             out.print(Text(f" Every fusion is a model too: --model also takes {join(registry.names('fusion'))}."))

@@ -8,8 +8,9 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from mmbench.errors import printable
 from mmbench.leaderboard.cells import MISSING, count, number, size
-from mmbench.record.schema import MetricValue, RunRecord
+from mmbench.record.schema import GIVEN, DatasetInfo, MetricValue, RunRecord
 
 if TYPE_CHECKING:
     from mmbench.engine.score import Comparison
@@ -23,13 +24,13 @@ def print_run(record: RunRecord, folder: Path | None, console: Console) -> None:
     data = record.dataset
     limited = "" if data.limit is None else " [yellow](limited: not comparable with a full run)[/]"
     console.print(
-        f"\n[bold]{escape(record.model.name)}[/] · {escape(record.task)} · {escape(data.name)} {escape(data.split)}, "
+        f"\n[bold]{escape(record.model.name)}[/] · {escape(record.task)} · {escape(_data_name(data))}, "
         f"{data.n:,} samples{limited}"
     )
     console.print(_metrics_table(record))
     for key, values in record.breakdowns.items():
         console.print(_breakdown_table(record, key, values))
-    for line in (*_cost_lines(record), *_attention(record)):
+    for line in (*_protocol_line(record), *_cost_lines(record), *_attention(record)):
         console.print(line)
     if folder is not None:
         console.print(f"record       {escape(str(folder / 'record.json'))}", soft_wrap=True)
@@ -44,23 +45,26 @@ def print_differences(comparison: "Comparison", console: Console) -> None:
     for header in (ours.model.name, theirs.model.name, "difference", f"{_level(ours)} interval", "p", "n"):
         table.add_column(escape(header), justify="right")
     table.add_column("test", style="dim")
-    for name, difference in comparison.differences.items():
-        found = difference.interval
+    for name, found in ours.against.differences.items() if ours.against else ():
         table.add_row(
             name,
             number(ours.metrics[name].value),
             number(theirs.metrics[name].value),
             MISSING if found.value is None else f"{found.value:+.4f}",
             MISSING if found.low is None or found.high is None else f"{found.low:+.4f} – {found.high:+.4f}",
-            MISSING if difference.p_value is None else f"{difference.p_value:.4f}",
+            MISSING if found.p_value is None else f"{found.p_value:.4f}",
             f"{found.n:,}",
-            difference.test,
+            found.test,
             style="bold" if name == ours.main_metric else "",
         )
     console.print(table)
     console.print(
         "[dim]p: how often a difference this large arises if the two models' answers are swapped at random[/]"
     )
+
+
+def _data_name(data: DatasetInfo) -> str:
+    return "targets from the file" if data.name == data.split == GIVEN else f"{data.name} {data.split}"
 
 
 def _metrics_table(record: RunRecord) -> Table:
@@ -86,7 +90,9 @@ def _breakdown_table(record: RunRecord, key: str, values: dict[str, dict[str, Me
     for value, metrics in values.items():
         if value in largest:
             metric = metrics[record.main_metric]
-            table.add_row(escape(value), number(metric.value), _interval(metric), f"{metric.n:,}", metric.method)
+            table.add_row(
+                escape(printable(value)), number(metric.value), _interval(metric), f"{metric.n:,}", metric.method
+            )
     if len(values) > len(largest):
         table.add_row(f"[dim]and {len(values) - len(largest)} smaller ones, in the record[/]")
     return table
@@ -107,15 +113,26 @@ def _cost_lines(record: RunRecord) -> list[str]:
     ]
 
 
+def _protocol_line(record: RunRecord) -> list[str]:
+    """How the metrics scored, where that can be chosen."""
+    protocol = record.settings.get("protocol")
+    if not isinstance(protocol, dict) or not protocol:
+        return []
+    return [f"protocol     {escape(', '.join(f'{key} {value}' for key, value in protocol.items()))}"]
+
+
 def _attention(record: RunRecord) -> list[str]:
     """What a reader of the numbers must not miss."""
     found = []
     if record.failures:
         found.append(f"[yellow]unscored     {len(record.failures):,} of {record.dataset.n:,} samples failed[/]")
         found += [
-            escape(f"             {failure.id}: {failure.stage}: {failure.reason}")
+            escape(printable(f"             {failure.id}: {failure.stage}: {failure.reason}"))
             for failure in record.failures[:_FAILURES_SHOWN]
         ]
+    for name, told in record.details.items():
+        if reason := told.get("not_computed"):
+            found.append(f"[yellow]no value     {escape(printable(f'{name}: {reason}'))}[/]")
     checks = record.settings.get("checks")
     invariance = checks.get("batch_invariance") if isinstance(checks, dict) else None
     if isinstance(invariance, dict) and invariance["differ"]:

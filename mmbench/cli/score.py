@@ -91,17 +91,22 @@ def score(
         return
     from mmbench.cli.report import print_run
 
-    print_run(scored.record, scored.folder, console())
+    out = console()
+    print_run(scored.record, scored.folder, out)
+    if scored.folder is None:
+        out.print("[dim]next: --output results keeps it, --against FILE compares it with other predictions[/]")
+    else:
+        out.print(f"[dim]next: mmbench leaderboard {output}[/]")
 
 
 def _print_comparison(comparison: "Comparison", json: bool) -> None:
     from mmbench.cli.report import print_differences, print_run
-    from mmbench.engine.score import differences_as_json
 
     ours, theirs = comparison.ours, comparison.theirs
     if json:
-        records = {"record": ours.record.model_dump(mode="json"), "against": theirs.record.model_dump(mode="json")}
-        print_json({**records, "differences": differences_as_json(comparison)})
+        ours_json, theirs_json = (each.record.model_dump(mode="json") for each in (ours, theirs))
+        differences = ours_json["against"]["differences"]
+        print_json({"record": ours_json, "against": theirs_json, "differences": differences})
         return
     out = console()
     print_run(ours.record, ours.folder, out)

@@ -1,6 +1,6 @@
 """`mmbench show`: everything about one registered thing, or about one run."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -22,6 +22,8 @@ from mmbench.errors import MMBenchError, UsageError, unknown_name
 from mmbench.registry import Kind, registry
 
 if TYPE_CHECKING:
+    from rich.table import Table
+
     from mmbench.record.schema import RunRecord
 
 DEFAULT_SAMPLES = 3
@@ -38,7 +40,7 @@ def show(
     ] = None,
     samples: Annotated[
         int | None,
-        typer.Option("--samples", help="Of a data set: how many to show.", show_default="3, none of the hub's"),
+        typer.Option("--samples", min=0, help="Of a data set: how many to show.", show_default="3, none of the hub's"),
     ] = None,
     sheet: Annotated[
         Path | None,
@@ -94,6 +96,8 @@ def _samples(name: str, asked: _Asked) -> dict[str, Any]:
     from mmbench.engine.look import as_json, is_at_hand, open_data, some_samples
 
     wanted = asked.count if asked.count is not None else SHEET_SAMPLES if asked.sheet else None
+    if asked.sheet is not None and wanted == 0:
+        raise UsageError("--sheet needs --samples of at least 1")
     try:
         task, card = open_data(name, asked.data)
         if wanted is None and not is_at_hand(card):
@@ -118,12 +122,32 @@ def _print_thing(fields: Mapping[str, Any]) -> None:
 
     out = console()
     out.print(Text(f"{fields['kind']} {fields['name']}", style="bold cyan"))
-    shown = {key: value for key, value in fields.items() if key not in ("kind", "name", "documentation")}
-    _print_fields(shown)
+    apart = ("kind", "name", "documentation", *(["samples"] if isinstance(fields.get("samples"), list) else []))
+    _print_fields({key: value for key, value in fields.items() if key not in apart})
+    if "samples" in apart and fields["samples"]:
+        out.print()
+        out.print(_samples_table(fields["samples"][:DEFAULT_SAMPLES]))
     if documentation := fields.get("documentation"):
         out.print()
         out.print(Text(documentation))
     out.print()
+
+
+def _samples_table(samples: Sequence[Mapping[str, Any]]) -> "Table":
+    """A row a sample, a column for each input."""
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=None)
+    inputs = list(dict.fromkeys(modality for sample in samples for modality in sample["inputs"]))
+    for header in ("id", *inputs, "target"):
+        table.add_column(header, overflow="fold")
+    for sample in samples:
+        target = sample["target"]
+        lines = target if isinstance(target, list) else [str(target)]
+        values = [sample["id"], *(sample["inputs"].get(modality, "") for modality in inputs)]
+        table.add_row(*map(Text, values), Text("\n".join(" ".join(line.split()) for line in lines)))
+    return table
 
 
 def _show_run(path: Path, json: bool) -> None:

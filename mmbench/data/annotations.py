@@ -3,9 +3,11 @@
 A path is shown as its last two parts, so that messages and records hold no path of one machine.
 """
 
+import gc
 import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -18,7 +20,7 @@ _MISSING = object()
 
 def shown(path: Path) -> str:
     """A path as messages may show it: its last two parts."""
-    return "/".join(path.parts[-2:])
+    return "/".join(path.parts[-2:]) or str(path)
 
 
 def read_text(path: Path) -> str:
@@ -39,14 +41,15 @@ def read_text(path: Path) -> str:
 
 
 def read_lines(path: Path) -> Iterator[tuple[int, str]]:
-    r"""Number from 1 and text of each line that is not blank; only `\n` and `\r\n` end a line.
+    r"""Number from 1 and text of each line that is not empty; only `\n` and `\r\n` end a line.
 
     Raises:
         UsageError: as `read_text`.
     """
     for number, line in enumerate(read_text(path).split("\n"), start=1):
-        if line.strip():
-            yield number, line.removesuffix("\r")
+        text = line.removesuffix("\r")
+        if text:
+            yield number, text
 
 
 def read_json(path: Path, *, unique_keys: bool = False) -> Any:
@@ -59,25 +62,22 @@ def read_json(path: Path, *, unique_keys: bool = False) -> Any:
     Raises:
         UsageError: as `read_text`, or not JSON; says at which line.
     """
-
-    def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-        found = dict(pairs)
-        if len(found) < len(pairs):
-            key = next(key for key, count in Counter(key for key, _ in pairs).items() if count > 1)
-            raise UsageError(f"{shown(path)}: key {key!r} is there twice in one object")
-        return found
-
-    return _parse(read_text(path), shown(path), 1, unique if unique_keys else None)
+    return _parse(read_text(path), shown(path), 1, _unique(shown(path)) if unique_keys else None)
 
 
-def read_jsonl(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
-    """Number from 1 and object of each line of a JSON Lines file.
+def read_jsonl(path: Path, *, unique_keys: bool = False) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Number from 1 and object of each line of a JSON Lines file; see `read_json`.
 
     Raises:
         UsageError: as `read_text`, or a line is no JSON object; says which.
     """
     for number, line in read_lines(path):
-        value = _parse(line, shown(path), number)
+        if not line.strip():
+            continue
+        where = f"{shown(path)}:{number}"
+        if line.lstrip().startswith("["):
+            raise UsageError(f"{where}: expected one JSON object a line (JSON Lines), found the beginning of a list")
+        value = _parse(line, shown(path), number, _unique(where) if unique_keys else None)
         if not isinstance(value, dict):
             raise UsageError(f"{shown(path)}:{number}: expected a JSON object, found {_short(value)}")
         yield number, value
@@ -89,11 +89,15 @@ def read_tsv(path: Path, needed: Iterable[str] = ()) -> Iterator[tuple[int, dict
     Quotation marks are ordinary characters.
 
     Raises:
-        UsageError: as `read_text`, a column of `needed` is missing, or a row has another number of fields.
+        UsageError: as `read_text`, a column of `needed` is missing, one is there twice, or a row has another number of
+            fields.
     """
     lines = read_lines(path)
     _, first = next(lines, (1, ""))
     names = first.split("\t")
+    for name in names:
+        if names.count(name) > 1:
+            raise UsageError(f"{shown(path)}:1: column {name!r} is there twice")
     for name in needed:
         if name not in names:
             raise UsageError(f"{shown(path)}:1: no column {name!r}; there are {', '.join(map(repr, names))}")
@@ -166,11 +170,50 @@ def inside(folder: Path, name: str, where: str) -> Path:
 
 def _parse(text: str, name: str, line: int, pairs: Callable[[list[tuple[str, Any]]], Any] | None = None) -> Any:
     try:
-        return json.loads(text, object_pairs_hook=pairs)
+        with _no_collection():
+            value = json.loads(text, object_pairs_hook=pairs, parse_constant=_refuse_constant)
     except json.JSONDecodeError as error:
         raise UsageError(f"{name}:{line + error.lineno - 1}: not JSON: {error.msg} at column {error.colno}") from error
     except RecursionError as error:
         raise UsageError(f"{name}:{line}: JSON nested too deeply") from error
+    except ValueError as error:  # a constant that JSON has not, or a number of thousands of digits
+        raise UsageError(f"{name}:{line}: not JSON: {error}") from error
+    if "\\ud" in text or "\\uD" in text:  # as an escape, half of a character can stand where none can be written
+        try:
+            json.dumps(value, ensure_ascii=False).encode()
+        except UnicodeEncodeError as error:
+            half = ascii(error.object[error.start])
+            raise UsageError(f"{name}:{line}: a text holds {half}, half of a character") from error
+    return value
+
+
+def _unique(where: str) -> Callable[[list[tuple[str, Any]]], dict[str, Any]]:
+    """Makes an object of pairs, and refuses a key that is there twice."""
+
+    def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        found = dict(pairs)
+        if len(found) < len(pairs):
+            key = next(key for key, count in Counter(key for key, _ in pairs).items() if count > 1)
+            raise UsageError(f"{where}: key {key!r} is there twice in one object")
+        return found
+
+    return unique
+
+
+def _refuse_constant(constant: str) -> Any:
+    raise ValueError(f"{constant} is no JSON number")
+
+
+@contextmanager
+def _no_collection() -> Iterator[None]:
+    """Without the garbage collector, which otherwise walks through a large file's objects again and again."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
 
 
 def _short(value: object) -> str:

@@ -5,6 +5,7 @@ import math
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 Samples = NDArray[np.float32]
 
 _MP3_FRAME = 1152  # samples; where no header gives the length of an MP3, libsndfile guesses it to one frame
+_UNKNOWN = 2**62  # libsndfile gives such a number of samples where a FLAC file was written into a pipe and has none
+_BLOCK = 1 << 16  # samples
 _OVERSHOOT_S = 0.5  # a slice may end so much after its file: annotations are rounded
 
 
@@ -80,7 +83,7 @@ def load_audio(value: AudioValue, rate: int | None = None, mono: bool = True) ->
 
 
 def duration(value: AudioValue) -> float:
-    """Seconds of audio, from the header, without decoding it.
+    """Seconds of audio, from the header; only a FLAC file whose header does not tell, having been a stream, is decoded.
 
     Raises:
         DecodeError: the file is missing, or its header says that it cannot be read.
@@ -92,7 +95,8 @@ def duration(value: AudioValue) -> float:
         with _failing(name):
             return value.path.stat().st_size / (2 * value.rate)
     with _opened(value, name) as sound:
-        _, frames = _span(sound, value, name)
+        present = sound.frames if sound.frames < _UNKNOWN else sum(map(len, _blocks(sound)))
+        _, frames = _span(value, present, sound.samplerate, name)
         return float(frames / sound.samplerate)
 
 
@@ -108,7 +112,11 @@ def _decode(value: AudioValue, name: str) -> tuple[Samples, int]:
         integers = np.frombuffer(data, dtype=">i2" if value.endian == "big" else "<i2")
         return integers[None].astype(np.float32) / np.float32(32768), value.rate
     with _opened(value, name) as sound:
-        start, frames = _span(sound, value, name)
+        if sound.frames >= _UNKNOWN:
+            whole = np.concatenate([*_blocks(sound)])
+            start, frames = _span(value, len(whole), sound.samplerate, name)
+            return np.ascontiguousarray(whole[start : start + frames].T), sound.samplerate
+        start, frames = _span(value, sound.frames, sound.samplerate, name)
         if start:
             sound.seek(start)
         read = sound.read(frames, dtype="float32", always_2d=True)
@@ -117,15 +125,25 @@ def _decode(value: AudioValue, name: str) -> tuple[Samples, int]:
         return np.ascontiguousarray(read.T), sound.samplerate
 
 
-def _span(sound: "SoundFile", value: AudioFile, name: str) -> tuple[int, int]:
-    """First sample and number of samples of what a value stands for."""
+def _blocks(sound: "SoundFile") -> Iterator[Samples]:
+    """All samples of a file whose header does not give their number, [n, C] by [n, C]; the last block may be empty."""
+    sound.seekable = lambda: False  # it seeks to where it is, which fails at the end
+    full = True
+    while full:
+        block = sound.read(_BLOCK, dtype="float32", always_2d=True)
+        yield block
+        full = len(block) == _BLOCK
+
+
+def _span(value: AudioFile, present: int, rate: int, name: str) -> tuple[int, int]:
+    """First sample and number of samples of what a value stands for, in a file that has `present`."""
     if not isinstance(value, AudioSlice):
-        return 0, sound.frames
-    seconds = sound.frames / sound.samplerate
+        return 0, present
+    seconds = present / rate
     if not (0 <= value.start < min(value.stop, seconds) and value.stop <= seconds + _OVERSHOOT_S):
         raise DecodeError(f"{name}: no sound from {value.start} to {value.stop} s in {seconds:.2f} s")
-    start = round(value.start * sound.samplerate)
-    return start, min(round(value.stop * sound.samplerate), sound.frames) - start
+    start = round(value.start * rate)
+    return start, min(round(value.stop * rate), present) - start
 
 
 @contextmanager
@@ -134,18 +152,28 @@ def _opened(value: AudioFile, name: str) -> Iterator["SoundFile"]:
 
     with _failing(name):
         source = _source(value)
-        with io.BytesIO(source) if isinstance(source, bytes) else source.open("rb") as file:
-            wrong = damage(file)
-            if wrong is not None:
-                raise DecodeError(f"{name}: {wrong}")
-            file.seek(0)
-            try:
-                # By its path libsndfile reads faster, and prints nothing when it seeks in vain in a damaged file.
-                with SoundFile(file if isinstance(source, bytes) else source) as sound:
-                    yield sound
-            except LibsndfileError as error:
-                reason = error.error_string.removeprefix("Error : ").rstrip(".")
-                raise DecodeError(f"{name}: cannot be decoded: {reason}") from error
+        wrong = damage(io.BytesIO(source)) if isinstance(source, bytes) else _damage_at(source)
+        if wrong is not None:
+            raise DecodeError(f"{name}: {wrong}")
+        try:
+            # By its path libsndfile reads faster, and prints nothing when it seeks in vain in a damaged file.
+            with SoundFile(io.BytesIO(source) if isinstance(source, bytes) else source) as sound:
+                yield sound
+        except LibsndfileError as error:
+            reason = error.error_string.removeprefix("Error : ").rstrip(".")
+            raise DecodeError(f"{name}: cannot be decoded: {reason}") from error
+
+
+def _damage_at(path: Path) -> str | None:
+    status = path.stat()
+    return _damage_of(path, status.st_size, status.st_mtime_ns)
+
+
+@lru_cache(maxsize=4096)
+def _damage_of(path: Path, size: int, changed: int) -> str | None:
+    """Kept while size and time stay: there may be hundreds of slices of a file, and some formats are walked whole."""
+    with path.open("rb") as file:
+        return damage(file)
 
 
 @contextmanager
@@ -157,6 +185,10 @@ def _failing(name: str) -> Iterator[None]:
         raise DecodeError(f"{name}: no such file") from error
     except OSError as error:
         raise DecodeError(f"{name}: cannot be read: {error.strerror}") from error
+    except DecodeError:
+        raise
+    except ValueError as error:  # a path that no file can have
+        raise DecodeError(f"{name}: cannot be read: {error}") from error
     except MemoryError as error:
         raise DecodeError(f"{name}: its header promises more sound than the memory can hold") from error
 

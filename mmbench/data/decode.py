@@ -53,7 +53,9 @@ def opened_from(value: Path | str | Cell) -> tuple[Path, BytesIO | None]:
     Raises:
         DecodeError: a cell with neither bytes nor path.
     """
-    if not isinstance(value, Mapping):
+    if isinstance(value, Path):  # not made anew, which takes longer than opening a small file
+        return value, None
+    if isinstance(value, str):
         return Path(value), None
     name, content = value.get("path"), value.get("bytes")
     if name is None and content is None:

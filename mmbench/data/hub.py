@@ -4,7 +4,6 @@ import logging
 import re
 import sys
 from collections.abc import Iterator
-from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -41,6 +40,10 @@ class HubRows:
         """Names of the columns."""
         return list(self._rows.column_names)
 
+    def column(self, name: str) -> list[Any]:
+        """All values of one column, without reading the others."""
+        return list(self._rows.select_columns(name)[name])
+
     def names(self, column: str) -> list[str] | None:
         """Names of the classes of a column of class labels; `None` for another."""
         return _names(self._rows, column)
@@ -50,13 +53,15 @@ class StreamedRows:
     """Rows of one split as they come from the hub, without downloading all of it first.
 
     They are read in order; only the last ones are kept, and asking for an earlier one starts again from the beginning.
+
+    Attributes:
+        revision: the commit of the hub, where it is known.
     """
 
-    revision = None
-
-    def __init__(self, stream: "datasets.IterableDataset", length: int) -> None:
+    def __init__(self, stream: "datasets.IterableDataset", length: int, revision: str | None = None) -> None:
         self._stream = _undecoded(stream)
         self._length = length
+        self.revision = revision
         self._restart()
 
     def _restart(self) -> None:
@@ -73,14 +78,25 @@ class StreamedRows:
         if index < self._first:
             self._restart()
         while index >= self._first + len(self._kept):
-            new = list(islice(self._rows, 1))
-            if not new:
-                raise HarnessError(f"the stream ended after {self._first + len(self._kept)} of {self._length} samples")
-            self._kept += new
-            if len(self._kept) > _WINDOW:
-                del self._kept[0]
-                self._first += 1
+            self._read_one()
         return self._kept[index - self._first]
+
+    def _read_one(self) -> None:
+        position = self._first + len(self._kept)
+        try:
+            row = next(self._rows, None)
+            further = next(self._rows, None) if position == self._length - 1 else None
+        except Exception:
+            self._restart()  # a stream that failed once has ended: the next sample must not be blamed
+            raise
+        if row is None:
+            raise HarnessError(f"the stream ended after {position} of {self._length} samples")
+        if further is not None:
+            raise HarnessError(f"the stream has more than the {self._length} samples that were expected")
+        self._kept.append(row)
+        if len(self._kept) > _WINDOW:
+            del self._kept[0]
+            self._first += 1
 
     @property
     def columns(self) -> list[str]:
@@ -104,20 +120,26 @@ def open_hub(card: DatasetCard, split: str) -> HubRows | StreamedRows:
     import datasets  # noqa: PLC0415  # takes most of a second
 
     source = card.source
-    theirs = source.splits.get(split, split) if isinstance(source, HubSource) else split
+    theirs = _theirs(card, split)
     if not sys.stderr.isatty():
         datasets.disable_progress_bars()
     logging.getLogger("datasets").setLevel(logging.ERROR)
     try:
         rows: HubRows | StreamedRows
         if card.local is not None:
-            rows = HubRows(_local(card.local, theirs))
+            rows = HubRows(_local(card, card.local, theirs))
         else:
             assert isinstance(source, HubSource)  # noqa: S101  # what a reader of the hub is for
-            loaded = datasets.load_dataset(
-                source.repo, source.config, split=theirs, revision=source.revision, streaming=source.streaming
-            )
-            rows = StreamedRows(loaded, _length(card, split, loaded)) if source.streaming else HubRows(loaded)
+            if source.streaming:
+                commit = _present_commit(source)
+                stream = datasets.load_dataset(
+                    source.repo, source.config, split=theirs, revision=commit, streaming=True
+                )
+                rows = StreamedRows(stream, _length(card, split, stream), commit)
+            else:
+                rows = HubRows(
+                    datasets.load_dataset(source.repo, source.config, split=theirs, revision=source.revision)
+                )
     except UsageError:
         raise
     except Exception as error:  # the hub, the network, files and their formats fail in many ways; one line for all
@@ -128,17 +150,32 @@ def open_hub(card: DatasetCard, split: str) -> HubRows | StreamedRows:
     return rows
 
 
-def _local(path: Path, split: str) -> "datasets.Dataset":
+def _local(card: DatasetCard, path: Path, split: str) -> "datasets.Dataset":
     import datasets  # noqa: PLC0415
 
     if (path / "dataset_dict.json").is_file() or (path / "state.json").is_file():
         stored = datasets.load_from_disk(str(path))
         if isinstance(stored, datasets.Dataset):
-            return stored
+            return _right_split(stored, split, path, card)
         if split not in stored:
             raise UsageError(f"{path.name} has no split {split!r}; it has {', '.join(map(str, stored))}")
         return stored[split]
     return datasets.load_dataset(str(path), split=split)
+
+
+def _right_split(stored: "datasets.Dataset", split: str, path: Path, card: DatasetCard) -> "datasets.Dataset":
+    """One split that was saved alone, if it is the one that is asked for."""
+    name = None if stored.split is None else str(stored.split)
+    if name is None and split == _theirs(card, card.default_split):
+        return stored  # it does not say which it is
+    if name != split:
+        raise UsageError(f"{path.name} is one split ({name or 'it does not say which'}), not {split!r}")
+    return stored
+
+
+def _theirs(card: DatasetCard, split: str) -> str:
+    """The hub's name of a split."""
+    return card.source.splits.get(split, split) if isinstance(card.source, HubSource) else split
 
 
 def _undecoded(rows: Any) -> Any:
@@ -164,10 +201,17 @@ def _commit(rows: "datasets.Dataset") -> str | None:
     return None
 
 
+def _present_commit(source: HubSource) -> str:
+    """The commit that the revision stands for now: a stream that is read again must be the same."""
+    import huggingface_hub  # noqa: PLC0415  # comes with datasets
+
+    return str(huggingface_hub.HfApi().dataset_info(source.repo, revision=source.revision).sha)
+
+
 def _length(card: DatasetCard, split: str, stream: "datasets.IterableDataset") -> int:
     known = card.splits.get(split)
     if known is None:
-        info = (stream.info.splits or {}).get(split)
+        info = (stream.info.splits or {}).get(_theirs(card, split))
         known = info.num_examples if info else None
     if not known:
         raise UsageError(f"data set {card.name!r} cannot be streamed: the number of samples in {split!r} is not known")

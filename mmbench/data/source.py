@@ -21,7 +21,7 @@ DATA_VARIABLE = "MMBENCH_DATA"
 
 _IMAGES = {".jpg", ".jpeg", ".png", ".gif", ".bmp", ".webp", ".tif", ".tiff"}
 _SOUNDS = {".wav", ".flac", ".ogg", ".opus", ".mp3", ".sph", ".m4a", ".raw"}
-_MEDIA = _IMAGES | _SOUNDS | {".mp4", ".arrow", ".zip", ".gz"}
+_MEDIA = _IMAGES | _SOUNDS | {".mp4"}
 
 
 def located(card: DatasetCard, data: Path | None) -> DatasetCard:
@@ -129,13 +129,20 @@ def fingerprint(path: Path) -> str:
     digest = sha256()
     if path.is_file():
         digest.update(path.read_bytes())
-    for folder, folders, files in os.walk(path):
+    visited: set[tuple[int, int]] = set()
+    for folder, folders, files in os.walk(path, followlinks=True):
+        here = Path(folder).stat()
+        if (here.st_dev, here.st_ino) in visited:  # links that lead round
+            folders.clear()
+            continue
+        visited.add((here.st_dev, here.st_ino))
         folders.sort()
         for name in sorted(files):
             file = Path(folder, name)
-            # Not stat(): a link to nothing is a sample that fails later.
-            digest.update(f"{file.relative_to(path).as_posix()}\0{file.lstat().st_size}\0".encode())
-            if file.suffix.lower() not in _MEDIA and file.is_file():
+            there = file.is_file()
+            size = file.stat().st_size if there else -1  # a link to nothing is a sample that fails later
+            digest.update(f"{file.relative_to(path).as_posix()}\0{size}\0".encode(errors="surrogateescape"))
+            if there and file.suffix.lower() not in _MEDIA:
                 with file.open("rb") as opened:
                     while block := opened.read(1 << 20):
                         digest.update(block)

@@ -19,11 +19,10 @@ from mmbench.engine.options import EvalOptions
 from mmbench.engine.policy import check_policy
 from mmbench.engine.progress import EvalProgress
 from mmbench.engine.quality import QualityPass
-from mmbench.engine.resolve import Metrics, resolve_dataset, resolve_metrics, resolve_task, revision_of
+from mmbench.engine.resolve import metrics_for, resolve_dataset, resolve_metrics, resolve_task, revision_of
 from mmbench.engine.run import Run, Timing, dataset_info, make_record, settings
 from mmbench.engine.samples import read_outcome, scored
-from mmbench.errors import HarnessError, UsageError
-from mmbench.model import Classifies, Model
+from mmbench.errors import HarnessError
 from mmbench.profile.device import pick_device
 from mmbench.profile.memory import PeakMemory
 from mmbench.record.schema import RunRecord
@@ -90,7 +89,7 @@ def evaluate(
             journal.remove()
             return Evaluation(store.load(folder), folder)
         batch_size: int = journal.header["batch_size"]
-        plan = plan_batches(run.samples, run.model, batch_size)
+        plan = plan_batches(run.samples, run.model, batch_size, in_order=stream)
         QualityPass(run.task, run.model, run.metrics, run.device, run.options).run(
             run.samples, plan, run.workers, journal, progress
         )
@@ -149,23 +148,13 @@ def _load(
     torch.manual_seed(options.seed)
     loaded = load_model(model_name, task.card.name, dataset.name, weights)
     check_fit(task.card, dataset, loaded.model)
-    _check_scores(metrics, loaded.model)
+    metrics = metrics_for(loaded.model, metrics, options.metrics)
     if isinstance(loaded.model, nn.Module):
         loaded.model.to(device=device, dtype=getattr(torch, options.dtype)).eval()
     samples = task.load(dataset, split)
     revision = revision_of(dataset, samples)
     samples = head(samples, options.limit)
     return Run(task, dataset, split, revision, samples, loaded, metrics, options, device, workers)
-
-
-def _check_scores(metrics: Metrics, model: Model) -> None:
-    """Leave out, or refuse as the main one, metrics that need scores a generator does not give."""
-    if isinstance(model, Classifies):
-        return
-    for name in [name for name, metric in metrics.items() if metric.needs_scores]:
-        if name == next(iter(metrics)):
-            raise UsageError(f"metric {name!r} needs a model that can classify; {model.name!r} cannot")
-        del metrics[name]
 
 
 def _open_journal(run: Run, output: Path, resume: bool, progress: EvalProgress) -> Journal:

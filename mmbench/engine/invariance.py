@@ -11,6 +11,9 @@ from mmbench.model import Model
 from mmbench.sample import Dataset, Prediction
 from mmbench.task import Task
 
+_ROUNDING = 1e-4
+"""Of the largest number of a vector; sums in another order differ by a hundredth of that in float32."""
+
 
 def check_invariance(
     model: Model,
@@ -27,7 +30,8 @@ def check_invariance(
 
     Returns:
         {"samples": how many could be asked, "batch_size", "differ": how many predictions are not the same,
-        "max_score_difference": of log-probabilities, `None` for a model that gives none}.
+        "max_score_difference": of log-probabilities, or of numbers of a vector, `None` for a model that gives none}.
+        Vectors are the same where no number differs by more than rounding explains.
     """
     chosen = np.linspace(0, len(positions) - 1, min(count, len(positions))).round().astype(int)
     samples = [dataset[int(index)] for index in positions[chosen]]
@@ -41,14 +45,25 @@ def check_invariance(
                 if isinstance(alone, Exception) or isinstance(batched, Exception):
                     continue
                 asked += 1
-                differ += alone.value != batched.value
+                differ += alone.value != batched.value or not _same_vector(alone, batched)
                 difference = _score_difference(alone, batched)
                 if difference is not None:
                     largest = max(largest or 0.0, difference)
     return {"samples": asked, "batch_size": batch_size, "differ": differ, "max_score_difference": largest}
 
 
+def _same_vector(one: Prediction, other: Prediction) -> bool:
+    if one.vector is None or other.vector is None:
+        return True
+    scale = float(np.abs(one.vector).max(initial=0.0))
+    return one.vector.shape == other.vector.shape and bool(
+        (np.abs(one.vector - other.vector) <= _ROUNDING * scale).all()
+    )
+
+
 def _score_difference(one: Prediction, other: Prediction) -> float | None:
+    if one.vector is not None and other.vector is not None and one.vector.shape == other.vector.shape:
+        return float(np.abs(one.vector - other.vector).max(initial=0.0))
     if one.scores is None or other.scores is None:
         return None
     # Equal infinities (a class that cannot be) do not differ.

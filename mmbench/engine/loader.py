@@ -9,12 +9,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from multiprocessing import get_all_start_methods
+from pathlib import Path
 from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
 from torch.utils.data import DataLoader
 
+from mmbench.data.annotations import shown
 from mmbench.model import Batch, Model
 from mmbench.sample import Dataset, Sample
 
@@ -40,8 +42,11 @@ class Failure:
 
     @classmethod
     def of(cls, index: int, sample_id: str, stage: str, error: Exception) -> Self:
-        """From the exception that was raised."""
-        return cls(index, sample_id, stage, " ".join(f"{type(error).__name__}: {error}".split()))
+        """From the exception that was raised; a file is shown by the end of its path."""
+        text = str(error)
+        if isinstance(error, OSError) and error.filename is not None:
+            text = f"{shown(Path(str(error.filename)))}: {error.strerror}"
+        return cls(index, sample_id, stage, " ".join(f"{type(error).__name__}: {text}".split()))
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,14 +88,15 @@ class Plan:
         return indices
 
 
-def plan_batches(dataset: Dataset, model: Model, batch_size: int) -> Plan:
+def plan_batches(dataset: Dataset, model: Model, batch_size: int, *, in_order: bool = False) -> Plan:
     """Batches in data set order, or bucketed by length where the model says how long its samples are.
 
-    A model says so with a method `length(sample) -> int`. Within a window of batches the longest come first.
+    A model says so with a method `length(sample) -> int`. Within a window of batches the longest come first, unless
+    samples must be taken `in_order`, as they come in a stream.
     """
     n = len(dataset)
     length: Callable[[Sample], int] | None = getattr(model, "length", None)
-    if length is None:
+    if length is None or in_order:
         return Plan(np.arange(n), batch_size)
     lengths = np.fromiter((length(dataset[index]) for index in range(n)), dtype=np.int64, count=n)
     window = np.arange(n) // (_WINDOW * batch_size)

@@ -1,6 +1,6 @@
 """Looking at a data set: a few samples, and whether all of it is there."""
 
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
@@ -78,6 +78,17 @@ def some_samples(task: Task, card: DatasetCard, split: str, count: int) -> list[
     return [dataset[int(index)] for index in positions]
 
 
+def splits_of(task: Task, card: DatasetCard) -> list[str]:
+    """The splits of a data set: those of its card, else what its reader finds in the files, else the default one."""
+    if card.splits:
+        return list(card.splits)
+    try:
+        found = getattr(task.load(card, card.default_split), "splits", None)
+    except MMBenchError:  # `check_split` will tell
+        found = None
+    return list(found or [card.default_split])
+
+
 def check_split(task: Task, card: DatasetCard, split: str, *, decode: bool) -> SplitCheck:
     """Go through every sample of a split; with `decode`, open every file too."""
     try:
@@ -86,16 +97,17 @@ def check_split(task: Task, card: DatasetCard, split: str, *, decode: bool) -> S
     except MMBenchError as error:
         return SplitCheck(split, None, str(error))
     found = SplitCheck(split, len(dataset))
-    seen: set[Path] = set()
+    seen: set[Hashable] = set()
     for sample in _samples(dataset, found):
         for modality, value in sample.inputs.items():
             if modality not in _DECODERS:
                 continue
             path = _file(value)
-            if path is not None and path in seen:
-                continue
+            key = value if isinstance(value, Hashable) else path  # of one file there may be many parts
             if path is not None:
-                seen.add(path)
+                if key in seen:
+                    continue
+                seen.add(key)
                 if not path.exists():
                     found.missing.append(shown(path))
                     continue
@@ -104,6 +116,8 @@ def check_split(task: Task, card: DatasetCard, split: str, *, decode: bool) -> S
                     _DECODERS[modality](value)
                 except DecodeError as error:
                     found.broken.append(str(error))
+                except Exception as error:  # as in `_samples`
+                    found.broken.append(f"{sample.id}: {type(error).__name__}: {error}")
     return found
 
 
@@ -119,6 +133,8 @@ def _file(value: Any) -> Path | None:
     """The file that an input is read from; `None` where it is in memory."""
     if isinstance(value, str | Path):
         return Path(value)
+    if isinstance(value, Mapping):
+        return Path(value["path"]) if value.get("bytes") is None and value.get("path") else None
     path = getattr(value, "path", None)
     return path if isinstance(path, Path) else None
 
@@ -142,7 +158,7 @@ def _shown_input(modality: str, value: Any) -> str:
     if path is not None:
         return shown(path)
     if isinstance(value, dict):
-        return str(value.get("path") or f"{len(value.get('bytes') or b'')} bytes")
+        return shown(Path(value["path"])) if value.get("path") else f"{len(value.get('bytes') or b'')} bytes"
     size = getattr(value, "size", None)
     if size is not None:
         return f"image of {size[0]} x {size[1]} pixels"

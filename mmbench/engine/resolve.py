@@ -8,6 +8,7 @@ from mmbench.data.source import fingerprint, located
 from mmbench.errors import UsageError, unknown_name
 from mmbench.metrics.load import load_metric
 from mmbench.metrics.metric import Metric, check_options
+from mmbench.model import Classifies, Model
 from mmbench.registry import registry
 from mmbench.sample import Dataset
 from mmbench.task import Task
@@ -31,6 +32,8 @@ def resolve_dataset(task: Task, name: str | None, data: Path | None = None, *, s
     Raises:
         UsageError: no such data set, or it belongs to another task, `data` does not exist, or it cannot be streamed.
     """
+    if data is not None and name is None:
+        raise UsageError(f"--data needs --dataset: which of {', '.join(_datasets_of(task))} lies there?")
     wanted = name or task.card.default_dataset
     if wanted not in registry.names("dataset"):
         raise unknown_name(f"data set of task {task.card.name}", wanted, _datasets_of(task))
@@ -69,6 +72,21 @@ def resolve_metrics(
     check_options(kinds.values(), protocol)
     wanted = {**(dataset.protocol if dataset else {}), **protocol}
     return {name: kind(**{k: v for k, v in wanted.items() if k in kind.options}) for name, kind in kinds.items()}
+
+
+def metrics_for(model: Model, metrics: Metrics, asked: Sequence[str]) -> Metrics:
+    """The metrics that a model's answers allow: those that need scores go where it only generates.
+
+    Raises:
+        UsageError: the main metric, or one that the user asked for, needs scores that the model does not give.
+    """
+    if isinstance(model, Classifies):
+        return metrics
+    left = {name: metric for name, metric in metrics.items() if not metric.needs_scores}
+    for name in [next(iter(metrics)), *asked]:
+        if name in metrics and name not in left:
+            raise UsageError(f"metric {name!r} needs a model that can classify; {model.name!r} cannot")
+    return left
 
 
 def revision_of(card: DatasetCard, samples: Dataset) -> str:

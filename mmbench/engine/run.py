@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from hashlib import sha256
 from typing import Any
 
 import torch
@@ -14,7 +13,7 @@ from mmbench.engine.models import LoadedModel
 from mmbench.engine.options import EvalOptions
 from mmbench.engine.samples import Outcome, scored
 from mmbench.engine.values import breakdowns, details, metric_values
-from mmbench.metrics.metric import Metric
+from mmbench.metrics.metric import Metric, protocol_of
 from mmbench.model import Model
 from mmbench.record.environment import capture
 from mmbench.record.schema import (
@@ -27,7 +26,7 @@ from mmbench.record.schema import (
     Throughput,
     WeightsInfo,
 )
-from mmbench.registry import registry
+from mmbench.registry import plugin_hashes
 from mmbench.sample import Dataset
 from mmbench.task import Task
 
@@ -79,7 +78,7 @@ def make_record(
         breakdowns=breakdowns(run.metrics, table, run.task.card.breakdowns, run.options.seed),
         details=details(run.metrics, table),
         cost=Cost(
-            throughput=_throughput(outcome),
+            throughput=_throughput(outcome, "audio" in run.model.modalities),
             latency=None,
             stages=None,
             memory=Memory(peak_bytes=timing.peak_bytes, method=timing.memory_method),
@@ -115,8 +114,9 @@ def settings(run: Run, batch_size: int | str) -> dict[str, Any]:
         "seed": options.seed,
         "on_error": options.on_error,
         "max_errors": options.max_errors,
+        "protocol": protocol_of(run.metrics),
         "metrics": {name: metric.settings() for name, metric in run.metrics.items()},
-        "plugins": {path.name: sha256(path.read_bytes()).hexdigest() for path in registry.files},
+        "plugins": plugin_hashes(),
     }
 
 
@@ -130,10 +130,10 @@ def _model_info(loaded: LoadedModel) -> ModelInfo:
     )
 
 
-def _throughput(outcome: Outcome) -> Throughput:
+def _throughput(outcome: Outcome, hears: bool) -> Throughput:
     seconds = sum(outcome.batch_s)
     audio_s = None
-    if "duration" in outcome.table.column_names:
+    if hears and "duration" in outcome.table.column_names:
         audio_s = sum(length or 0.0 for length in outcome.table["duration"].to_pylist())
     return Throughput(
         samples_per_s=outcome.table.num_rows / seconds,

@@ -91,11 +91,9 @@ def scored(table: pa.Table) -> pa.Table:
 
 
 def groups(table: pa.Table) -> NDArray[Any] | None:
-    """The cluster of each sample, itself where it has none; `None` where no sample has one."""
-    names = table["group"].to_numpy(zero_copy_only=False)
-    if not any(name is not None for name in names):
-        return None
-    return np.array([own if own is not None else f"#{index}" for index, own in enumerate(names)], dtype=object)
+    """The cluster of each sample, `None` for one that stands alone; `None` where all do."""
+    names = np.asarray(table["group"].to_pylist(), dtype=object)
+    return names if any(name is not None for name in names) else None
 
 
 def _table(rows: list[dict[str, Any]]) -> pa.Table:

@@ -29,6 +29,7 @@ class ScoredBatch:
     def score(self, index: int, sample: Sample, prediction: Prediction) -> None:
         """Add one sample with a row for each family, or a failure."""
         try:
+            prediction.value.encode()  # half of a character can be in a text, but not in a file
             rows = [self._task.score(metric, prediction, sample) for metric in self._makers.values()]
         except Exception as error:  # a metric may refuse a target in any way; the policy decides what follows
             self.failures.append(Failure.of(index, sample.id, "score", error))

@@ -13,7 +13,7 @@ from mmbench.data.split import split_by_group
 from mmbench.engine.models import WEIGHTS_FOLDER, model_factory, weights_path
 from mmbench.engine.options import TrainOptions
 from mmbench.engine.progress import Epoch, TrainProgress
-from mmbench.engine.resolve import resolve_dataset, resolve_metrics, resolve_task, revision_of
+from mmbench.engine.resolve import metrics_for, resolve_dataset, resolve_metrics, resolve_task, revision_of
 from mmbench.engine.validation import Validation
 from mmbench.errors import UsageError
 from mmbench.model import Fits, Stored, Trains
@@ -94,7 +94,8 @@ def train(
         raise UsageError(f"model {model!r} cannot be trained: it has neither loss(batch) nor fit(samples)")
     if not (isinstance(learner, nn.Module) and isinstance(learner, Stored)):
         raise UsageError(f"model {model!r} cannot be stored: it must be a torch.nn.Module with stored_config()")
-    validation = Validation(the_task, metrics, held_out, options)
+    validation = Validation(the_task, metrics_for(learner, metrics, ()), held_out, options)
+    data_info = {"name": card.name, "revision": revision_of(card, samples), "split": card.train_split}
     checkpoints = output.with_name(f".{output.stem}.training")
     if isinstance(learner, Fits):
         learner.fit(training)
@@ -110,11 +111,11 @@ def train(
         from mmbench.engine.trainer import descend  # noqa: PLC0415  # transformers' Trainer takes seconds to import
 
         learner.to(device)
-        history = descend(learner, training, validation, options, checkpoints, resume, progress)
+        history = descend(learner, training, validation, options, data_info, checkpoints, resume, progress)
     best = next(epoch for epoch in history if epoch.is_best)
     provenance = {
         "task": task,
-        "dataset": {"name": card.name, "revision": revision_of(card, samples), "split": card.train_split},
+        "dataset": data_info,
         "samples": {"training": len(training), "validation": len(held_out)},
         "options": asdict(options),
         "epoch": best.number,

@@ -3,7 +3,7 @@
 import json
 import logging
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from mmbench.engine.progress import Epoch, TrainProgress
 from mmbench.engine.validation import Validation
 from mmbench.errors import HarnessError, UsageError
 from mmbench.model import Batch, Model, Trains
+from mmbench.registry import plugin_hashes
 from mmbench.sample import Dataset, Sample
 
 _OPTIONS = "options.json"
@@ -28,6 +29,7 @@ def descend(
     training: Dataset,
     validation: Validation,
     options: TrainOptions,
+    data: Mapping[str, str],
     folder: Path,
     resume: bool,
     progress: TrainProgress,
@@ -39,15 +41,16 @@ def descend(
         training: samples to learn from.
         validation: picks the best epoch by the task's main metric; the earlier epoch wins a tie.
         options: how.
+        data: names of the data set, its revision and its split.
         folder: for checkpoints; the caller removes it once the weights are safe.
         resume: go on from the last whole checkpoint in `folder`.
         progress: told of steps and epochs.
 
     Raises:
-        UsageError: `folder` holds a run with other options.
+        UsageError: `folder` holds a run on other data or with other options.
         HarnessError: the loss is not finite.
     """
-    checkpoint = _prepare_folder(folder, model.name, validation, options, resume)
+    checkpoint = _prepare_folder(folder, model.name, validation, options, data, resume)
     trainer = _Trainer(model, training, validation, options, folder, progress)
     trainer.train(resume_from_checkpoint=None if checkpoint is None else str(checkpoint))
     return _history(trainer.state, validation)
@@ -179,15 +182,16 @@ def _history(state: TrainerState, validation: Validation) -> list[Epoch]:
 
 
 def _prepare_folder(
-    folder: Path, model: str, validation: Validation, options: TrainOptions, resume: bool
+    folder: Path, model: str, validation: Validation, options: TrainOptions, data: Mapping[str, str], resume: bool
 ) -> Path | None:
     """Make the folder for checkpoints, or find the last whole checkpoint in it."""
     stored = folder / _OPTIONS
-    mine = json.dumps({"model": model, "task": validation.task.card.name, "options": repr(options)})
+    identity = {"model": model, "task": validation.task.card.name, "data": dict(data), "plugins": plugin_hashes()}
+    mine = json.dumps({**identity, "options": repr(options)}, sort_keys=True)
     if resume and stored.is_file():
         if stored.read_text(encoding="utf-8") != mine:
             raise UsageError(
-                f"{folder} holds an interrupted run of another model or with other options; "
+                f"{folder} holds an interrupted run of another model, on other data or with other options; "
                 "give those, or leave out --resume"
             )
         # The trainer writes its state last, so a checkpoint killed half-way has none.

@@ -34,7 +34,7 @@ class Validation:
     @property
     def higher_is_better(self) -> bool:
         """Its direction."""
-        return self.metrics[self.main_metric].higher_is_better
+        return self.metrics[self.main_metric].higher_is_better is not False
 
     def __call__(self, model: Model) -> dict[str, float]:
         """Metric by name, in the task's order; the model is left in the mode it was in.
@@ -66,7 +66,12 @@ class Validation:
                 predictions = self.task.ask(model, loaded.batch.to(self.options.device))
                 for prediction, sample in zip(predictions, loaded.samples, strict=True):
                     for prefix, metric in makers.items():
-                        rows[prefix].append(self.task.score(metric, prediction, sample))
+                        try:
+                            rows[prefix].append(self.task.score(metric, prediction, sample))
+                        except Exception as error:  # a metric may refuse a target in any way
+                            raise HarnessError(
+                                f"validation sample {sample.id} cannot be scored: {type(error).__name__}: {error}"
+                            ) from error
         if isinstance(model, nn.Module):
             model.train(training)
         finished = {prefix: metric.finish(as_columns(metric, rows[prefix])) for prefix, metric in makers.items()}

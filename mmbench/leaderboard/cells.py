@@ -4,6 +4,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from mmbench.errors import printable
 from mmbench.leaderboard.rank import score
 from mmbench.leaderboard.table import Table
 from mmbench.record.schema import MetricValue
@@ -54,7 +55,8 @@ def title(table: Table) -> str:
     """Say what the runs of a table have in common."""
     limited = "" if table.limit is None else f", limited to {table.limit:,}"
     data = f"{table.dataset} (revision {table.revision}), {table.split} split"
-    return printable(f"{table.task} on {data}, {table.n:,} samples{limited}")
+    protocol = "".join(f", {key} {value}" for key, value in table.protocol.items())
+    return printable(f"{table.task} on {data}, {table.n:,} samples{limited}{protocol}")
 
 
 def notes(table: Table) -> list[str]:
@@ -65,6 +67,9 @@ def notes(table: Table) -> list[str]:
         f"Ranked by {printable(table.sort)}: 1 + the models whose interval lies wholly better. "
         f"In brackets: {percent} intervals."
     ]
+    if table.hidden:
+        earlier = "1 earlier run is" if table.hidden == 1 else f"{table.hidden} earlier runs are"
+        found.append(f"{earlier} not shown: of each model the latest is; `mmbench leaderboard --all` shows all.")
     if table.machines > 1:
         found.append(f"Costs come from {table.machines} kinds of machine: compare samples/s and memory with care.")
     return found
@@ -91,16 +96,12 @@ def size(total: int | None) -> str:
     return f"{value:.1f} MB" if value < 1000 else f"{value / 1000:,.2f} GB"
 
 
-def printable(text: str) -> str:
-    """Text that cannot steer a terminal or break a line."""
-    return "".join(character if character.isprintable() else "�" for character in text)
-
-
 def _metric_column(name: str, table: Table) -> Column:
     metrics = [row.metrics.get(name) for row in table.rows]
     scores = [score(metric) for metric in metrics]
     values = {value for value in scores if math.isfinite(value)}
-    best = max(values) if len(values) > 1 else None  # where all are equal, nothing stands out
+    judges = any(metric.higher_is_better is not None for metric in metrics if metric)
+    best = max(values) if judges and len(values) > 1 else None  # where all are equal, nothing stands out
     cells = [_metric_cell(metric, value == best) for metric, value in zip(metrics, scores, strict=True)]
     return Column(printable(name), cells, optional=name != table.sort)
 

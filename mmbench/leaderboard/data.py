@@ -39,6 +39,7 @@ def _group(table: Table) -> dict[str, Any]:
         "split": table.split,
         "n": table.n,
         "limit": table.limit,
+        "protocol": ", ".join(f"{key} {value}" for key, value in table.protocol.items()),
         "main_metric": table.main_metric,
         "sort": table.sort,
     }

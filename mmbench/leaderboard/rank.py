@@ -29,7 +29,7 @@ def score(metric: MetricValue | None) -> float:
     """Give a number to sort by, higher is better; minus infinity where there is no value."""
     if metric is None or metric.value is None:
         return float("-inf")
-    return metric.value if metric.higher_is_better else -metric.value
+    return -metric.value if metric.higher_is_better is False else metric.value
 
 
 def _span(metric: MetricValue | None) -> tuple[float, float] | None:
@@ -38,4 +38,4 @@ def _span(metric: MetricValue | None) -> tuple[float, float] | None:
         return None
     low = metric.value if metric.low is None else metric.low
     high = metric.value if metric.high is None else metric.high
-    return (low, high) if metric.higher_is_better else (-high, -low)
+    return (-high, -low) if metric.higher_is_better is False else (low, high)

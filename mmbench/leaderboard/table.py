@@ -32,11 +32,12 @@ class Table:
     """Runs that can be compared.
 
     Attributes:
-        task, dataset, revision, split, n, limit: what all runs have in common.
+        task, dataset, revision, split, n, limit, protocol: what all runs have in common.
         main_metric: the metric that ranks models on this task.
         sort: the metric that ranks this table.
         metrics: names of the metrics to show, in order.
         machines: on how many kinds of machine (CPU, accelerators, threads) the costs were measured.
+        hidden: earlier runs of models that are not shown.
         rows: best first.
     """
 
@@ -46,10 +47,12 @@ class Table:
     split: str
     n: int
     limit: int | None
+    protocol: Mapping[str, str]
     main_metric: str
     sort: str
     metrics: tuple[str, ...]
     machines: int
+    hidden: int
     rows: tuple[Row, ...]
 
 
@@ -72,16 +75,24 @@ def build_tables(
         if name not in known:
             raise unknown_name("metric in these records:", name, known)
     groups: dict[object, dict[str, RunRecord]] = {}
+    runs: dict[object, set[str]] = {}
     for record in records:
         data = record.dataset
-        group = groups.setdefault((record.task, data.name, data.revision, data.split, data.n, data.limit), {})
-        group[record.run_id if every_run else record.model.name] = (
-            record  # the latest wins; a copy of a run counts once
-        )
-    return [_table(list(group.values()), metrics, sort) for group in groups.values()]
+        protocol = tuple(sorted(_protocol(record).items()))
+        key = (record.task, data.name, data.revision, data.split, data.n, data.limit, protocol)
+        # The latest wins; a copy of a run counts once.
+        groups.setdefault(key, {})[record.run_id if every_run else record.model.name] = record
+        runs.setdefault(key, set()).add(record.run_id)
+    return [_table(list(group.values()), metrics, sort, len(runs[key])) for key, group in groups.items()]
 
 
-def _table(records: Sequence[RunRecord], shown: Sequence[str], sort: str | None) -> Table:
+def _protocol(record: RunRecord) -> dict[str, str]:
+    """How the metrics scored: numbers that were made in different ways do not compare."""
+    found = record.settings.get("protocol")
+    return {key: str(value) for key, value in found.items()} if isinstance(found, dict) else {}
+
+
+def _table(records: Sequence[RunRecord], shown: Sequence[str], sort: str | None, runs: int) -> Table:
     latest = max(records, key=lambda record: record.created)
     found = dict.fromkeys([latest.main_metric, *(name for record in records for name in record.metrics)])
     by = sort if sort in found else latest.main_metric
@@ -92,10 +103,12 @@ def _table(records: Sequence[RunRecord], shown: Sequence[str], sort: str | None)
         split=latest.dataset.split,
         n=latest.dataset.n,
         limit=latest.dataset.limit,
+        protocol=_protocol(latest),
         main_metric=latest.main_metric,
         sort=by,
         metrics=tuple(name for name in shown or found if name in found),
         machines=len({_machine(record) for record in records}),
+        hidden=runs - len(records),
         rows=_rows(records, by),
     )
 

@@ -17,6 +17,7 @@ class CaptionLength(CaptionMetric, MeanMetric):
     """
 
     name: ClassVar[str] = "caption_length"
+    higher_is_better: ClassVar[bool | None] = None
     family: ClassVar[str] = "caption"
 
     def per_sample(self, rows: Columns) -> FloatArray:

@@ -17,6 +17,7 @@ class CaptionVocabulary(CaptionMetric):
     """
 
     name: ClassVar[str] = "caption_vocabulary"
+    higher_is_better: ClassVar[bool | None] = None
     family: ClassVar[str] = "caption"
     # A resample lacks a third of the captions and with them rare words: the percentiles would lie below the value
     # (2,596 to 2,648 for 2,847 words of 5,000 made-up captions).

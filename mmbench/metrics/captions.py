@@ -1,7 +1,7 @@
 """What the metrics of captions share: rows of raw text, which `finish` tokenises all at once."""
 
 from abc import abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, ClassVar
@@ -10,8 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mmbench.errors import UsageError
+from mmbench.metrics.java import versions
 from mmbench.metrics.mean import MeanMetric
-from mmbench.metrics.metric import Columns, FloatArray, Metric
+from mmbench.metrics.metric import ERROR, Columns, FloatArray, Metric, as_array
 from mmbench.metrics.ptb_tokenizer import ptb_missing, ptb_tokenize
 from mmbench.metrics.simple_tokenizer import simple_tokenize
 from mmbench.sample import Prediction, Sample
@@ -67,27 +68,31 @@ class CaptionMetric(Metric):
         return (_text(prediction.value, "the caption"), references)
 
     def finish(self, rows: Columns) -> Columns:
-        """Tokenise, and measure.
+        """Tokenise, and measure; an image of whose references no token is left cannot be scored.
 
         Raises:
             HarnessError: the tokenizer failed.
         """
-        references = [list(some) for some in rows["references"]]
-        flat = iter(tokenize(tuple(text for some in references for text in some), self.tokenizer))
-        return self.measure(
+        flat = iter(tokenize(tuple(text for some in rows["references"] for text in some), self.tokenizer))
+        references = [[next(flat) for _ in some] for some in rows["references"]]
+        candidates = tokenize(tuple(rows["candidate"]), self.tokenizer)
+        usable = np.array([any(some) for some in references], dtype=bool)
+        measured = self.measure(
             Captions(
-                list(tokenize(tuple(rows["candidate"]), self.tokenizer)),
-                [[next(flat) for _ in some] for some in references],
+                [text for text, kept in zip(candidates, usable, strict=True) if kept],
+                [some for some, kept in zip(references, usable, strict=True) if kept],
             )
         )
+        return measured if usable.all() else _placed(measured, usable)
 
     def measure(self, captions: Captions) -> Columns:
         """Columns of n rows, from tokenised captions; the tokens themselves, unless a metric keeps something else."""
-        return {"candidate": as_objects(captions.candidates), "references": as_objects(captions.references)}
+        return {"candidate": as_array(captions.candidates), "references": as_array(captions.references)}
 
     def settings(self) -> dict[str, Any]:
-        """The options, with the tokenizer that runs."""
-        return super().settings() | {"tokenizer": self.tokenizer}
+        """The options, with the tokenizer that runs, and what that runs by."""
+        ran_by = versions() if self.tokenizer == "ptb" else {}
+        return super().settings() | {"tokenizer": self.tokenizer} | ran_by
 
 
 class MeanCaptionMetric(CaptionMetric, MeanMetric):
@@ -116,11 +121,13 @@ def tokenize(captions: tuple[str, ...], tokenizer: str) -> tuple[str, ...]:
     return tuple(ptb_tokenize(captions) if tokenizer == "ptb" else map(simple_tokenize, captions))
 
 
-def as_objects(values: Sequence[Any]) -> NDArray[Any]:
-    """A column of texts or lists, [n]; numpy would make a matrix of lists of one length."""
-    column = np.empty(len(values), dtype=object)
-    column[:] = values
-    return column
+def _placed(columns: Columns, usable: NDArray[np.bool_]) -> Columns:
+    """Columns of the usable rows among all, [n]; `None` in the others, which have an error."""
+    found = {name: np.full(len(usable), None, dtype=object) for name in [*columns, ERROR]}
+    for name, values in columns.items():
+        found[name][usable] = values
+    found[ERROR][~usable] = "every reference is empty after tokenisation"
+    return found
 
 
 def _available(wanted: str) -> str:

@@ -5,12 +5,15 @@ https://arxiv.org/abs/2104.08718: 2.5 * max(cos(image, caption), 0), with "A pho
 """
 
 from collections.abc import Mapping
+from hashlib import sha256
 from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
 from PIL import Image
 
+from mmbench.data.annotations import shown
+from mmbench.data.decode import load_image
 from mmbench.errors import UsageError
 from mmbench.metrics.mean import MeanMetric
 from mmbench.metrics.metric import Columns, FloatArray
@@ -47,24 +50,30 @@ class CLIPScore(MeanMetric):
         """The cosine of the image and the prompted caption.
 
         Raises:
-            ValueError: the sample has no image.
+            ValueError: the sample has no image, or one that cannot be decoded.
         """
         image = sample.inputs.get("image")
         if image is None:
             raise ValueError("the sample has no image, which clip_score compares with the caption")
-        return (self._clip.cosine(_open_image(image), _PROMPT + prediction.value),)
+        return (self._clip.cosine(load_image(image), _PROMPT + prediction.value),)
 
     def per_sample(self, rows: Columns) -> FloatArray:
         """The score of each image, [n]."""
         return np.asarray(_WEIGHT * np.maximum(np.asarray(rows["cosine"], dtype=np.float64), 0))
 
     def settings(self) -> dict[str, Any]:
-        """The model with its commit on the hub, the weight and the prompt."""
-        return super().settings() | {"clip_revision": self._clip.revision, "weight": _WEIGHT, "prompt": _PROMPT}
+        """The model with its commit on the hub, or the SHA-256 of a folder's weights; the weight and the prompt."""
+        model = {"clip": self._clip.name, "clip_revision": self._clip.revision}
+        return super().settings() | model | {"weight": _WEIGHT, "prompt": _PROMPT}
 
 
 class _CLIP:
-    """A loaded model with what prepares its inputs; `revision` is its commit on the hub, `None` for a folder."""
+    """A loaded model with what prepares its inputs.
+
+    Attributes:
+        name: on the hub, or the last two parts of its folder's path.
+        revision: its commit on the hub, or the SHA-256 of the weights in its folder.
+    """
 
     def __init__(self, name: str) -> None:
         import torch  # noqa: PLC0415  # as the next
@@ -87,7 +96,10 @@ class _CLIP:
             reason = str(error).strip().splitlines()[0]
             raise UsageError(f"clip={name}: not a CLIP model of transformers: {reason:.200}") from error
         self._longest = self._model.text_model.config.max_position_embeddings
-        self.revision = getattr(config, "_commit_hash", None)
+        folder = Path(name)
+        local = folder.is_dir()
+        self.name = shown(folder) if local else name
+        self.revision: str | None = _hash(folder) if local else getattr(config, "_commit_hash", None)
 
     def cosine(self, image: Image.Image, text: str) -> float:
         import torch  # noqa: PLC0415  # takes a second
@@ -99,8 +111,11 @@ class _CLIP:
         return float((found.image_embeds * found.text_embeds).sum())  # both come normalised
 
 
-def _open_image(value: Any) -> Image.Image:
-    if isinstance(value, Image.Image):
-        return value.convert("RGB")
-    with Image.open(Path(value)) as image:
-        return image.convert("RGB")
+def _hash(folder: Path) -> str:
+    """SHA-256 of the weights in a folder, file after file by name."""
+    found = sha256()
+    for path in sorted(folder.glob("*.safetensors")):
+        with path.open("rb") as weights:
+            while block := weights.read(1 << 20):
+                found.update(block)
+    return found.hexdigest()

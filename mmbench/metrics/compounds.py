@@ -1,11 +1,23 @@
 """Edits between word sequences where writing a compound as one word or as several is no error."""
 
-from collections.abc import Sequence
-from itertools import product
+from collections import defaultdict, deque
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
 
 from mmbench.metrics.edits import Edits
 
-_Cell = tuple[int, int, int, int]  # errors, substitutions, deletions, insertions
+_Row = NDArray[np.int64]
+_Run = tuple[int, int, str]
+
+# The edits of a cell are one number, so that one more is a sum: the errors, of which substitutions, of which deletions,
+# of 21 bits each. The errors alone say which of two cells is better.
+_ERRORS, _SUBSTITUTIONS = 42, 21
+_MASK = (1 << 21) - 1
+_INSERTION = 1 << _ERRORS
+_SUBSTITUTION = _INSERTION + (1 << _SUBSTITUTIONS)
+_DELETION = _INSERTION + 1
 
 
 def compound_edits(reference: Sequence[str], hypothesis: Sequence[str]) -> Edits | None:
@@ -13,49 +25,72 @@ def compound_edits(reference: Sequence[str], hypothesis: Sequence[str]) -> Edits
 
     The rule of the Open ASR Leaderboard's scorer (kaldialign, `merge_compounds`): any number of neighbouring words on
     one side that spell one word on the other match it. The words of the reference then count as hits, so that its
-    length stays what it is.
+    length stays what it is. Time grows with the product of the two lengths, memory with the hypothesis only.
 
     Returns:
         The edits; `None` where no words run together, so that the usual edits are the fewest.
     """
-    split = _runs(reference, set(hypothesis))
-    joined = _runs(hypothesis, set(reference))
-    if not any(split) and not any(joined):
+    split = list(_runs(reference, set(hypothesis)))
+    joined = list(_runs(hypothesis, set(reference)))
+    if not split and not joined:
         return None
-    best: dict[tuple[int, int], _Cell] = {(0, 0): (0, 0, 0, 0)}
-    for i, j in product(range(len(reference) + 1), range(len(hypothesis) + 1)):
-        ways = [best[0, 0]] if i == j == 0 else []
-        if i and j:
-            wrong = int(reference[i - 1] != hypothesis[j - 1])
-            ways.append(_add(best[i - 1, j - 1], wrong, 0, 0))
-            if (start := split[i].get(hypothesis[j - 1])) is not None:
-                ways.append(best[start, j - 1])
-            if (start := joined[j].get(reference[i - 1])) is not None:
-                ways.append(best[i - 1, start])
-        if i:
-            ways.append(_add(best[i - 1, j], 0, 1, 0))
-        if j:
-            ways.append(_add(best[i, j - 1], 0, 0, 1))
-        best[i, j] = min(ways, key=lambda way: way[0])
-    _, substitutions, deletions, insertions = best[len(reference), len(hypothesis)]
-    return Edits(substitutions, deletions, insertions, len(reference) - substitutions - deletions)
+    cell = int(_last_row(reference, hypothesis, split, joined)[-1])
+    errors, substitutions, deletions = cell >> _ERRORS, cell >> _SUBSTITUTIONS & _MASK, cell & _MASK
+    hits = len(reference) - substitutions - deletions
+    return Edits(substitutions, deletions, errors - substitutions - deletions, hits)
 
 
-def _add(cell: _Cell, substitutions: int, deletions: int, insertions: int) -> _Cell:
-    errors = substitutions + deletions + insertions
-    return cell[0] + errors, cell[1] + substitutions, cell[2] + deletions, cell[3] + insertions
-
-
-def _runs(words: Sequence[str], wanted: set[str]) -> list[dict[str, int]]:
-    """For every position, where the runs of two or more words that end there start, by what they spell."""
+def _runs(words: Sequence[str], wanted: set[str]) -> Iterator[_Run]:
+    """Runs of two or more words that spell a wanted one: where they start, where they stop, what they spell."""
     longest = max(map(len, wanted), default=0)
-    found: list[dict[str, int]] = [{} for _ in range(len(words) + 1)]
     for start in range(len(words)):
         text = words[start]
-        for stop in range(start + 1, len(words)):
-            text += words[stop]
+        for stop in range(start + 2, len(words) + 1):
+            text += words[stop - 1]
             if len(text) > longest:
                 break
             if text in wanted:
-                found[stop + 1][text] = start
-    return found
+                yield start, stop, text
+
+
+def _last_row(reference: Sequence[str], hypothesis: Sequence[str], split: list[_Run], joined: list[_Run]) -> _Row:
+    """Edits from the whole reference to the first j words of the hypothesis, [len(hypothesis) + 1].
+
+    Of equally good ways the first counts: a pair of words, a word that was split, one that was joined, a deletion, an
+    insertion.
+    """
+    splits, joins = defaultdict[int, list[_Run]](list), defaultdict[str, list[tuple[int, int]]](list)
+    for run in split:
+        splits[run[1]].append(run)
+    for start, stop, text in joined:
+        joins[text].append((start, stop))
+    code = {word: number for number, word in enumerate({*reference, *hypothesis})}
+    codes = np.array([code[word] for word in hypothesis], dtype=np.int64)
+    column = np.arange(len(hypothesis) + 1)
+    rows = deque([column * _INSERTION], maxlen=max((stop - start for start, stop, _ in split), default=1))
+    for i, word in enumerate(reference, start=1):
+        before = rows[-1]
+        row = before + _DELETION
+        row[1:] = before[:-1] + np.where(codes == code[word], 0, _SUBSTITUTION)
+        for start, _, text in splits[i]:
+            at = np.flatnonzero(codes == code[text])
+            _improve(row, at + 1, rows[start - i][at])
+        if word in joins:
+            starts, stops = np.array(joins[word]).T
+            _improve(row, stops, before[starts])
+        _improve(row, column, before + _DELETION)
+        rows.append(_inserted(row, column))
+    return rows[-1]
+
+
+def _improve(row: _Row, at: _Row, ways: _Row) -> None:
+    """Take ways with fewer errors to the cells `at`."""
+    row[at] = np.where(ways >> _ERRORS < row[at] >> _ERRORS, ways, row[at])
+
+
+def _inserted(row: _Row, column: _Row) -> _Row:
+    """The best of each cell and of all before it with the words since then inserted, the nearest of equals."""
+    width = len(row)
+    source = -np.minimum.accumulate(((row >> _ERRORS) - column) * width - column) % width
+    best: _Row = row[source] + (column - source) * _INSERTION
+    return best

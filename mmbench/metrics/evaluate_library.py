@@ -69,7 +69,22 @@ def _script(name: str) -> Path | None:
             f"metric evaluate:{name}: expected the name of a metric of the evaluate library, as evaluate:rouge, or the "
             "path of a script, as evaluate:my_metric.py"
         )
+    _refuse_local(name)
     return None
+
+
+def _refuse_local(name: str) -> None:
+    """The library takes `evaluate-metric/NAME` for the script of that name in the working directory, if there is one.
+
+    Raises:
+        UsageError: there is one.
+    """
+    local = Path("evaluate-metric", name, f"{name}.py")
+    if local.exists():
+        raise UsageError(
+            f"metric evaluate:{name}: {local.as_posix()} in the working directory would run in place of the library's "
+            f"metric; move it away, or name it by its path: --metric evaluate:{local.as_posix()}"
+        )
 
 
 def _load(name: str, script: Path | None) -> Any:

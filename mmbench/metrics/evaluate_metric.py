@@ -4,6 +4,7 @@ import inspect
 import io
 import logging
 import math
+import os
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
@@ -14,6 +15,7 @@ from typing import Any, ClassVar
 import numpy as np
 from scipy import sparse
 
+from mmbench.data.annotations import shown
 from mmbench.metrics.metric import Columns, FloatArray, Metric
 from mmbench.metrics.vqa_text import answers_of
 from mmbench.sample import Prediction, Sample
@@ -87,7 +89,7 @@ class EvaluateMetric(Metric):
         try:
             result = self._compute(np.asarray(self.statistics(rows).sum(axis=0), dtype=np.float64))
         except Exception as error:  # see `_value`
-            return {"error": f"{type(error).__name__}: {error}"}
+            return {"not_computed": _reason(error)}
         entry = self._entry(result)
         return {"entry": entry, "others": {key: _json(value) for key, value in result.items() if key != entry}}
 
@@ -139,6 +141,14 @@ def quiet() -> Iterator[None]:
             yield
         finally:
             logging.disable(before)
+
+
+def _reason(error: Exception) -> str:
+    """What failed, without the path of one machine that an `OSError` has in its text."""
+    text = str(error)
+    if isinstance(error, OSError) and error.strerror and error.filename is not None:
+        text = f"{shown(Path(os.fsdecode(error.filename)))}: {error.strerror}"
+    return f"{type(error).__name__}: {' '.join(text.split())}"
 
 
 def _plain(value: Any) -> Any:

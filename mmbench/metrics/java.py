@@ -6,6 +6,7 @@ import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
+from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -14,10 +15,17 @@ from mmbench.errors import HarnessError
 
 @dataclass(frozen=True, slots=True)
 class Java:
-    """A Java runtime: its path, and its major version (8 for 1.8), 0 if it does not say."""
+    """A Java runtime.
+
+    Attributes:
+        path: of the program.
+        version: the major one (8 for 1.8), 0 if it does not say.
+        release: the whole version (`17.0.15`), `None` if it does not say.
+    """
 
     path: str
     version: int
+    release: str | None
 
 
 @cache
@@ -30,8 +38,8 @@ def find_java() -> Java | None:
         done = subprocess.run([path, "-version"], check=True, capture_output=True, timeout=60)  # noqa: S603  # no shell
     except (OSError, subprocess.SubprocessError):
         return None
-    version = re.search(r'version "(?:1\.)?(\d+)', done.stderr.decode(errors="replace"))
-    return Java(path, int(version[1]) if version else 0)
+    said = re.search(r'version "((?:1\.)?(\d+)[^"]*)"', done.stderr.decode(errors="replace"))
+    return Java(path, int(said[2]), said[1]) if said else Java(path, 0, None)
 
 
 def package_file(name: str) -> Path | None:
@@ -55,6 +63,16 @@ def missing(jar: str) -> str | None:
     if package_file(jar) is None:
         return f"{jar} of the package pycocoevalcap: pip install 'mmbench[captions]'"
     return None
+
+
+def versions() -> dict[str, str | None]:
+    """What programs ran by, for the record: the version of pycocoevalcap and of Java, `None` where it does not say."""
+    java = find_java()
+    try:
+        package = version("pycocoevalcap")
+    except PackageNotFoundError:  # a copy of its source that is not installed
+        package = None
+    return {"pycocoevalcap": package, "java": java.release if java else None}
 
 
 def run_java(arguments: Sequence[str | Path], text: str = "") -> str:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from mmbench.errors import HarnessError
 from mmbench.metrics.captions import CaptionMetric, Captions
-from mmbench.metrics.java import missing, package_file, run_lines
+from mmbench.metrics.java import missing, package_file, run_lines, versions
 from mmbench.metrics.metric import Columns, FloatArray
 
 _JAR = "meteor/meteor-1.5.jar"
@@ -60,13 +60,15 @@ class METEOR(CaptionMetric):
         return np.where(length + reference_length > 0, np.where(in_match > 0, score, 0.0), np.nan)
 
     def settings(self) -> dict[str, Any]:
-        """The tokenizer; and why there is no score, where there is none."""
-        reason = {} if self.lacking is None else {"not_computed": f"METEOR needs {self.lacking}"}
-        return super().settings() | reason
+        """The tokenizer, and what the jar runs by; or why there is no score."""
+        return super().settings() | (versions() if self.lacking is None else self._reason())
 
     def details(self, rows: Columns) -> Mapping[str, Any] | None:
         """Why there is no score, where there is none."""
-        return None if self.lacking is None else {"not_computed": f"METEOR needs {self.lacking}"}
+        return None if self.lacking is None else self._reason()
+
+    def _reason(self) -> dict[str, str]:
+        return {"not_computed": f"METEOR needs {self.lacking}"}
 
 
 def _align(captions: Captions) -> FloatArray:

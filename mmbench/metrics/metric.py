@@ -5,6 +5,7 @@ breakdowns (sum a part), resume and the merging of shards all follow from that o
 once (document frequencies, ranks) happens in between: in `finish` once for a family, or in `statistics`.
 """
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar, Literal
@@ -29,7 +30,7 @@ class Metric(ABC):
 
     Class attributes:
         name: what records and `--metric` call it.
-        higher_is_better: the direction.
+        higher_is_better: the direction; `None` for what describes and does not judge.
         columns: names of the values in one row.
         family: metrics of one family share `row`, `columns`, `finish` and options, so that a sample is scored once for
             all of them; empty for a metric that shares with none. `samples.parquet` has a column `PREFIX.COLUMN` for
@@ -43,10 +44,11 @@ class Metric(ABC):
         bootstrap: how resampled values become an interval: `percentile`, `basic` for a value that resampling shifts
             (its distance from the percentiles is then turned round), or `none` where a resample is no smaller copy of
             the data.
+        least, most: the values there can be.
     """
 
     name: ClassVar[str]
-    higher_is_better: ClassVar[bool] = True
+    higher_is_better: ClassVar[bool | None] = True
     columns: ClassVar[tuple[str, ...]]
     family: ClassVar[str] = ""
     proportion: ClassVar[bool] = False
@@ -55,6 +57,8 @@ class Metric(ABC):
     options: ClassVar[Mapping[str, tuple[str, ...]]] = {}
     resamples: ClassVar[int | None] = None
     bootstrap: ClassVar[Literal["percentile", "basic", "none"]] = "percentile"
+    least: ClassVar[float] = 0.0
+    most: ClassVar[float] = math.inf
 
     def __init__(self, **chosen: str) -> None:
         """Args:
@@ -132,7 +136,7 @@ def families(metrics: Mapping[str, Metric]) -> dict[str, Metric]:
 def as_columns(metric: Metric, rows: Iterable[tuple[Any, ...]]) -> dict[str, NDArray[Any]]:
     """Rows of a metric as one array a column."""
     listed = list(rows)
-    return {column: _array([row[place] for row in listed]) for place, column in enumerate(metric.columns)}
+    return {column: as_array([row[place] for row in listed]) for place, column in enumerate(metric.columns)}
 
 
 def score_all(metric: Metric, rows: Iterable[tuple[Any, ...]]) -> float:
@@ -166,6 +170,15 @@ def one_target(sample: Sample) -> str:
     return str(sample.target)
 
 
+def protocol_of(metrics: Mapping[str, Metric]) -> dict[str, str]:
+    """How metrics score, by option: what was chosen, or what a choice of `auto` came to."""
+    found: dict[str, str] = {}
+    for metric in metrics.values():
+        told = metric.settings()
+        found |= {key: str(told[key]) for key in metric.options if key in told}
+    return found
+
+
 def check_options(metrics: Iterable[Metric | type[Metric]], chosen: Mapping[str, str]) -> None:
     """Refuse an option that none of the metrics has.
 
@@ -180,7 +193,8 @@ def check_options(metrics: Iterable[Metric | type[Metric]], chosen: Mapping[str,
             raise unknown_name("protocol option", key, known)
 
 
-def _array(values: list[Any]) -> NDArray[Any]:
+def as_array(values: list[Any]) -> NDArray[Any]:
+    """A column of values; lists of one length stay lists."""
     if values and isinstance(values[0], str | list):  # lists of one length would become a matrix
         found = np.empty(len(values), dtype=object)
         found[:] = values

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Any, ClassVar
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.special import softmax
 
 from mmbench.metrics.metric import Metric
@@ -18,8 +19,9 @@ class ProbabilityMetric(Metric):
 
     The columns of a row:
         target_probability: of the target, 0 to 1.
-        target_rank: place of the target by score, from 1. Ties are broken pessimistically: the target ranks after every
-            other label with an equal score. C + 1 where it is not among the C labels.
+        target_rank: place of the target by score, from 1. The predicted label is first, since it was chosen. Other ties
+            are broken pessimistically: the target ranks after every label with an equal score. C + 1 where it is not
+            among the C labels.
         classes: C.
         confidence: probability of the predicted label, 0 to 1.
         correct: 1 where the predicted label is the target, else 0.
@@ -61,12 +63,18 @@ class ProbabilityMetric(Metric):
             distance = float(np.sum((probability - (np.arange(classes) == target)) ** 2))
         return (
             0.0 if target is None else float(probability[target]),
-            classes + 1 if target is None else int(np.count_nonzero(scores >= scores[target])),
+            _rank(scores, target, predicted),
             classes,
             float(probability[predicted]),
             int(predicted == target),
             distance,
         )
+
+
+def _rank(scores: NDArray[np.float64], target: int | None, predicted: int) -> int:
+    if target is None:
+        return len(scores) + 1
+    return 1 if target == predicted else int(np.count_nonzero(scores >= scores[target]))
 
 
 def _position(labels: Sequence[str], label: str) -> int | None:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
 from mmbench.metrics.mean import MeanMetric
-from mmbench.metrics.vqa_text import answers_of
+from mmbench.metrics.vqa_text import answers_of, tidy
 from mmbench.sample import Prediction, Sample
 
 TOLERANCE = 0.05
@@ -62,7 +62,7 @@ class RelaxedAccuracy(MeanMetric):
         return (int(any(self._right(prediction.value, answer) for answer in answers_of(sample))),)
 
     def _right(self, prediction: str, answer: str) -> bool:
-        said, right = " ".join(prediction.lower().split()), " ".join(answer.lower().split())
+        said, right = tidy(prediction), tidy(answer)
         if said == right:
             return True
         read = _NUMBERS[self.chosen["numbers"]]

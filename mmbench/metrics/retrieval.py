@@ -66,7 +66,10 @@ class NDCG(MeanOverQueries):
 
 
 class MedianRank(RetrievalMetric):
-    """Median over queries of the rank of the first hit, the mean of the middle two of an even number."""
+    """Median over queries of the rank of the first hit, the mean of the middle two of an even number.
+
+    It gets no interval where all resamples have the same median, as where most queries have rank 1.
+    """
 
     measure: ClassVar[str] = "median_rank"
     higher_is_better: ClassVar[bool] = False

@@ -79,11 +79,13 @@ class RetrievalMetric(Metric):
         """Each item's modality, key and place in the ranking; its vector is dropped.
 
         An item cannot be scored if its vector has another length than most, or if none of the items that are relevant
-        to it is there (they failed, say). The latter remains a candidate for the others.
+        to it is there (they failed, or their vectors have another length). The latter remains a candidate for the
+        others.
         """
         modality, key = (np.asarray(rows[column], dtype=object) for column in ("modality", "key"))
-        length, error = _check_lengths(rows["vector"])
-        usable = np.array([reason is None for reason in error], dtype=bool)
+        length, misfit = _check_lengths(rows["vector"])
+        usable = np.array([reason is None for reason in misfit], dtype=bool)
+        error = np.array([None if reason is None else f"it has {reason}" for reason in misfit], dtype=object)
         items = {name: np.flatnonzero(usable & (modality == name)) for name in MODALITIES}
         vectors = {name: _decoded(rows["vector"][items[name]], length) for name in MODALITIES}
         places: dict[str, NDArray[Any]] = {}
@@ -91,6 +93,10 @@ class RetrievalMetric(Metric):
             relevance = Relevance.by_key(key[items[query]], key[items[other]])
             known = relevance.counts > 0
             error[items[query][~known]] = f"no {other} that is relevant to it was scored"
+            misfits = {key[at]: misfit[at] for at in np.flatnonzero((modality == other) & ~usable)}
+            for at in items[query][~known]:
+                if key[at] in misfits:
+                    error[at] = f"the {other} that is relevant to it has {misfits[key[at]]}"
             queries = vectors[query] if known.all() else vectors[query][known]
             ranking = rank_vectors(queries, vectors[other], Relevance(relevance.items, relevance.counts[known]))
             for column, values in _measured(ranking, len(items[other])).items():
@@ -125,16 +131,16 @@ def _measured(ranking: Ranking, candidates: int) -> dict[str, NDArray[Any]]:
 
 
 def _check_lengths(texts: NDArray[Any]) -> tuple[int, NDArray[Any]]:
-    """The most frequent length of a vector, and for each that has another what is wrong, [n]."""
+    """The most frequent length of a vector, and for each that has another what its item then has, [n]."""
     lengths = [(3 * len(text) // 4 - text[-2:].count("=")) // _FLOAT32.itemsize for text in texts]
-    error = np.full(len(lengths), None, dtype=object)
+    misfit = np.full(len(lengths), None, dtype=object)
     if not lengths:
-        return 0, error
+        return 0, misfit
     common = Counter(lengths).most_common(1)[0][0]
     for position, length in enumerate(lengths):
         if length != common:
-            error[position] = f"its vector has {length} numbers; most have {common}"
-    return common, error
+            misfit[position] = f"a vector of {length} numbers; most have {common}"
+    return common, misfit
 
 
 def _decoded(texts: NDArray[Any], length: int) -> Scores:

@@ -8,13 +8,13 @@ The jar of pycocoevalcap parses and scores; it needs parts of Stanford CoreNLP t
 import json
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 
 from mmbench.errors import HarnessError, UsageError
 from mmbench.metrics.captions import Captions, MeanCaptionMetric
-from mmbench.metrics.java import find_java, missing, package_file, run_java
+from mmbench.metrics.java import find_java, missing, package_file, run_java, versions
 from mmbench.metrics.metric import FloatArray
 
 _JAR = "spice/spice-1.0.jar"
@@ -39,6 +39,8 @@ class SPICE(MeanCaptionMetric):
 
     def scores(self, captions: Captions) -> FloatArray:
         """The score of each image, [n]."""
+        if not captions.candidates:
+            return np.zeros(0)
         pairs = zip(captions.candidates, captions.references, strict=True)
         questions = [{"image_id": i, "test": test, "refs": refs} for i, (test, refs) in enumerate(pairs)]
         with TemporaryDirectory() as folder:
@@ -46,6 +48,10 @@ class SPICE(MeanCaptionMetric):
             asked.write_text(json.dumps(questions), encoding="utf-8")
             run_java(["-Xmx8G", "-jar", package_file(_JAR) or _JAR, asked, "-out", answered, "-subset", "-silent"])
             return _read_scores(answered.read_text(encoding="utf-8"), len(questions))
+
+    def settings(self) -> dict[str, Any]:
+        """The tokenizer, and what the program runs by."""
+        return super().settings() | versions()
 
 
 def _read_scores(answer: str, n: int) -> FloatArray:

@@ -12,9 +12,10 @@ from mmbench.metrics.probability import ProbabilityMetric
 class Top5Accuracy(ProbabilityMetric, MeanMetric):
     """Share of samples whose target is among the five labels with the greatest scores, 0 to 1.
 
-    Ties are broken pessimistically: the target ranks after every other label with an equal score, so a model that
-    scores all of six labels alike has 0. (scikit-learn's `top_k_accuracy_score`, which this equals without ties, lets
-    the label with the higher index win.) A model with at most five labels is right wherever it knows the target.
+    The predicted label is the first, so that this is no less than the accuracy. Other ties are broken pessimistically:
+    the target ranks after every other label with an equal score. (scikit-learn's `top_k_accuracy_score`, which this
+    equals without ties, lets the label with the higher index win.) A model with at most five labels is right wherever
+    it knows the target.
     """
 
     name: ClassVar[str] = "top5_accuracy"

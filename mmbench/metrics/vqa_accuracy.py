@@ -2,7 +2,7 @@
 
 import math
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import Any, ClassVar
 
@@ -48,8 +48,13 @@ class _LeaveOneOut(MeanMetric):
 
     def selected(self, rows: Columns) -> NDArray[np.bool_] | None:
         """Questions with at least two answers."""
-        defined = ~np.isnan(np.asarray(rows["score"], dtype=np.float64))
+        defined = ~_single(rows)
         return None if defined.all() else defined
+
+    def details(self, rows: Columns) -> Mapping[str, Any] | None:
+        """How many questions have a single answer, so that they do not count; `None` where none has."""
+        count = int(np.count_nonzero(_single(rows)))
+        return {"single_answer_questions": count} if count else None
 
 
 class VQAAccuracy(_LeaveOneOut):
@@ -81,6 +86,11 @@ class VQAAccuracyNormalized(_LeaveOneOut):
     def matches(self, prediction: str, answers: Sequence[str]) -> int:
         """Answers whose normal form is that of the prediction."""
         return list(map(normalized.__getitem__, answers)).count(normalized[prediction])
+
+
+def _single(rows: Columns) -> NDArray[np.bool_]:
+    """Which questions have a single answer, [n]."""
+    return np.isnan(np.asarray(rows["score"], dtype=np.float64))
 
 
 @cache

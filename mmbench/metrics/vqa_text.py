@@ -67,6 +67,11 @@ def strip(text: str) -> str:
     return text.replace("\n", " ").replace("\t", " ").strip()
 
 
+def tidy(text: str) -> str:
+    """Lower case, white space collapsed to single spaces, the outer taken off."""
+    return " ".join(text.lower().split())
+
+
 def normalize(text: str) -> str:
     r"""`strip`, then punctuation, case, number words, articles and contractions as the official evaluation has them.
 

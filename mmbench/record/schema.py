@@ -13,6 +13,9 @@ from typing import Annotated, Any, Final, Literal
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, JsonValue
 
 SCHEMA_VERSION: Final = 1
+GIVEN: Final = "given"
+"""Name of the data set, and split, where targets stand beside predictions that were made elsewhere."""
+
 SCHEMA_FILE = Path(__file__).with_name("run_record.schema.json")
 
 Count = Annotated[int, Field(ge=0)]
@@ -75,7 +78,7 @@ class MetricValue(_Part):
     level: float = Field(gt=0, lt=1, description="confidence level of [low, high]")
     n: Count = Field(description="samples scored")
     method: str = Field(description="how the interval was made")
-    higher_is_better: bool
+    higher_is_better: bool | None = Field(description="null for what describes and does not judge")
 
 
 class Throughput(_Part):
@@ -135,6 +138,27 @@ class Environment(_Part):
     threads: Count = Field(description="intra-op threads of torch")
 
 
+class DifferenceValue(_Part):
+    """A metric of this run minus that of another on the same samples; null where it is not defined."""
+
+    value: float | None
+    low: float | None
+    high: float | None
+    level: float = Field(gt=0, lt=1, description="confidence level of [low, high]")
+    n: Count
+    method: str = Field(description="how the interval was made")
+    p_value: Annotated[float, Field(ge=0, le=1)] | None
+    test: str = Field(description="how the p-value was made")
+
+
+class Against(_Part):
+    """The other predictions, and the differences by metric."""
+
+    model: str
+    sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$", description="of its ids and predictions")]
+    differences: dict[str, DifferenceValue]
+
+
 class RunRecord(_Part):
     """One evaluation of one model on one split of one data set."""
 
@@ -150,6 +174,7 @@ class RunRecord(_Part):
     details: dict[str, dict[str, Json]] = Field(
         default_factory=dict, description="what a metric tells besides its value, by metric"
     )
+    against: Against | None = Field(default=None, description="paired differences to other predictions")
     cost: Cost | None = Field(description="null where the predictions were made elsewhere")
     failures: list[Failure]
     environment: Environment

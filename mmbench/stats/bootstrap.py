@@ -1,7 +1,7 @@
 """Bootstrap by weights: a resample is how often each unit was drawn, so a resampled sum is a product of matrices."""
 
 from collections.abc import Iterator, Mapping
-from typing import ClassVar, Literal, Protocol
+from typing import Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,8 +18,25 @@ _CHUNK_RESAMPLES = 512
 class SumMetric(Protocol):
     """The part of a metric that resampling needs; every `mmbench.metrics.metric.Metric` has it."""
 
-    proportion: ClassVar[bool]
-    bootstrap: ClassVar[Literal["percentile", "basic", "none"]]
+    @property
+    def proportion(self) -> bool:
+        """Rows are 0 or 1 and the value is their mean."""
+        ...
+
+    @property
+    def bootstrap(self) -> Literal["percentile", "basic", "none"]:
+        """How resampled values become an interval."""
+        ...
+
+    @property
+    def least(self) -> float:
+        """The least value there can be."""
+        ...
+
+    @property
+    def most(self) -> float:
+        """The greatest value there can be."""
+        ...
 
     def statistics(self, rows: Mapping[str, NDArray[np.generic]], /) -> FloatArray | sparse.csr_array:
         """Numbers whose sum over samples determines the metric, [n, K]."""

@@ -66,7 +66,7 @@ def intervals(
     - Samples in clusters (questions about one image): the percentile bootstrap over clusters, which are drawn whole.
       Resamples are shared among the metrics.
     - A metric may ask for the basic bootstrap instead (Davison & Hinkley 1997, 5.2): 2 v - q, with q the percentiles of
-      the other side, for a value v that resampling shifts; no less than 0 and widened to hold v. Or for no interval.
+      the other side, for a value v that resampling shifts; no less than it can be and widened to hold v. Or for none.
     - Where no resample differs (all right, or one cluster), a bootstrap would claim certainty. A proportion then gets
       Wilson's interval with the clusters as trials, which is too wide rather than too narrow; any other metric gets
       none.
@@ -87,7 +87,9 @@ def intervals(
     codes = cluster_codes(groups)
     n = next(iter(statistics.values())).shape[0] if statistics else 0
     found = {
-        name: _interval(values[name], None, level, n, "none") for name in metrics if metrics[name].bootstrap == "none"
+        name: _interval(values[name], None, level, n, "none")
+        for name in metrics
+        if n == 0 or metrics[name].bootstrap == "none"
     }
     metrics = {name: metric for name, metric in metrics.items() if name not in found}
     if codes is None:
@@ -141,7 +143,7 @@ def _bounds(metric: SumMetric, value: float, drawn: FloatArray, level: float) ->
     if metric.bootstrap == "percentile":
         return found, "bootstrap"
     if found is not None:
-        found = max(0.0, min(value, 2 * value - found[1])), max(value, 2 * value - found[0])
+        found = max(metric.least, min(value, 2 * value - found[1])), min(metric.most, max(value, 2 * value - found[0]))
     return found, f"{metric.bootstrap}-bootstrap"
 
 

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -40,10 +40,12 @@ class _Difference:
     """Two models' statistics side by side, [n, 2 K], as a metric of its own."""
 
     proportion: ClassVar[bool] = False
-    bootstrap: ClassVar[Literal["percentile", "basic", "none"]] = "percentile"  # what shifts both cancels
+    least: ClassVar[float] = -math.inf
+    most: ClassVar[float] = math.inf
 
     def __init__(self, metric: SumMetric, statistics: sparse.csr_array) -> None:
         self._metric = metric
+        self.bootstrap = metric.bootstrap  # what shifts one model's value shifts the other's by another amount
         self._statistics = statistics
 
     def statistics(self, rows: Columns, /) -> sparse.csr_array:
@@ -66,10 +68,11 @@ def paired_difference(
 ) -> Difference:
     """The difference of a metric between two models that answered the same n samples.
 
-    The interval resamples samples (or clusters) with both models' answers (Efron & Tibshirani 1993). The test swaps
-    the two models' answers to a sample (or to a whole cluster) at random: a paired randomization test, which for a mean
-    is the sign-flip test (Noreen 1989; Dror et al. 2018). Where there are no more swaps than `resamples`, all are
-    counted.
+    The interval resamples samples (or clusters) with both models' answers (Efron & Tibshirani 1993), by the bootstrap
+    that the metric asks for; where that is the basic one, it is too narrow if a model is near the metric's bound. The
+    test swaps the two models' answers to a sample (or to a whole cluster) at random: a paired randomization test, which
+    for a mean is the sign-flip test (Noreen 1989; Dror et al. 2018). Where there are no more swaps than `resamples`,
+    all are counted.
 
     Args:
         metric: of which the difference is taken.

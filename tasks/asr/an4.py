@@ -5,13 +5,13 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from mmbench.data.annotations import inside, read_lines, shown
+from mmbench.data.annotations import UniqueIds, inside, read_lines, shown
 from mmbench.data.audio import RawAudio
 from mmbench.data.card import DatasetCard
 from mmbench.data.source import data_folder
 from mmbench.errors import UsageError
 
-from .manifest import TABLES, read_manifest
+from .manifest import TABLES, read_rows, utterances
 from .utterances import Found, Utterance, Utterances
 
 _LINE = re.compile(r"(?:<s>)?(?P<text>.*?)(?:</s>)?\s*\((?P<id>[^()\s]+)\)")
@@ -24,7 +24,7 @@ class AN4(Utterances):
 
     - As published: `etc/an4_SPLIT.transcription` with lines "<s> TEXT </s> (ID)", `etc/an4_SPLIT.fileids` with paths
       that end in ID, and `wav/PATH.sph`, or `.raw` in the big-endian edition.
-    - A table `transcripts.tsv` (see `read_manifest`) beside the files that it names.
+    - A table `transcripts.tsv` (see `utterances`) beside the files that it names.
     """
 
     def __init__(self, card: DatasetCard, split: str) -> None:
@@ -40,7 +40,8 @@ class AN4(Utterances):
 def _find(card: DatasetCard, folder: Path, split: str) -> Found:
     for table in (folder, *(folder / name for name in TABLES)):
         if table.is_file():
-            return ((where, replace(u, id=Path(u.id).stem)) for where, u in read_manifest(card, table, split))
+            found = utterances(card, table, read_rows(table), split)
+            return ((where, replace(u, id=Path(u.id).stem)) for where, u in found)
     for place in (folder, folder / "an4"):
         if (place / "etc").is_dir():
             return _read(place, split)
@@ -49,7 +50,7 @@ def _find(card: DatasetCard, folder: Path, split: str) -> Found:
 
 def _read(folder: Path, split: str) -> Iterator[tuple[str, Utterance]]:
     transcripts = folder / "etc" / f"an4_{split}.transcription"
-    paths = dict(_paths(folder / "etc" / f"an4_{split}.fileids"))
+    paths = _paths(folder / "etc" / f"an4_{split}.fileids")
     for number, line in read_lines(transcripts):
         where = f"{shown(transcripts)}:{number}"
         match = _LINE.fullmatch(line.strip())
@@ -64,9 +65,16 @@ def _read(folder: Path, split: str) -> Iterator[tuple[str, Utterance]]:
         raise UsageError(f"{shown(transcripts)}: id {name!r} of an4_{split}.fileids has no transcript")
 
 
-def _paths(file: Path) -> Iterator[tuple[str, str]]:
-    for _, line in read_lines(file):
-        yield line.strip().rpartition("/")[2], line.strip()
+def _paths(file: Path) -> dict[str, str]:
+    """Path by id."""
+    ids = UniqueIds()
+    paths: dict[str, str] = {}
+    for number, line in read_lines(file):
+        path = line.strip()
+        name = path.rpartition("/")[2]
+        ids.add(name, f"{shown(file)}:{number}")
+        paths[name] = path
+    return paths
 
 
 def _audio(path: Path) -> Path | RawAudio:

@@ -18,8 +18,8 @@ _LOCAL = {"validation": "dev"}
 def fleurs(card: DatasetCard, split: str) -> Dataset:
     """One split: `LANGUAGE/SPLIT.tsv` without a header, recordings in `LANGUAGE/audio/SPLIT/` (unpacked).
 
-    The language is the card's, unless `--data` is a folder of one language. A sentence was read by several people,
-    who are not named, so samples have no group.
+    The language is the card's, unless `--data` is a folder of one language. A sentence was read by up to three
+    people, who are not named: the sentence is the group, since errors on the same words go together.
 
     Raises:
         UsageError: no such split, it cannot be read, or is not what the card says.
@@ -42,4 +42,4 @@ def _read(file: Path, audio: Path) -> Iterator[tuple[str, Utterance]]:
         row = text.split("\t")
         if len(row) != _FIELDS:
             raise UsageError(f"{where}: expected {_FIELDS} fields, found {len(row)}")
-        yield where, Utterance(row[1].removesuffix(".wav"), inside(audio, row[1], where), row[3])
+        yield where, Utterance(row[1].removesuffix(".wav"), inside(audio, row[1], where), row[3], row[0])

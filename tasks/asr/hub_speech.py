@@ -1,19 +1,22 @@
 """Reader of speech on the Hugging Face hub, and the choice between that and files in their official layout."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
 from mmbench.data.annotations import field
 from mmbench.data.card import DatasetCard
-from mmbench.data.hub import HubRows, StreamedRows, open_hub
+from mmbench.data.hub import HubRows, open_hub
 from mmbench.errors import UsageError
 from mmbench.sample import Dataset, Sample
 
-from .utterances import Found, Utterance, Utterances, sample_of
+from .utterances import Found, Utterance, Utterances, sample_of, several
 
 
 class HubSpeech:
-    """One split with the columns that the card names: `audio`, `text`, and maybe `speaker` and `id`.
+    """One split with the columns that the card names: `audio`, `text`, and maybe `group` and `id`.
+
+    Groups are as in `Utterances`; of a stream nobody knows yet whether there are several.
 
     Rows whose text is the card's option `ignored_text` are no samples.
 
@@ -32,8 +35,15 @@ class HubSpeech:
         self._rows = open_hub(card, split)
         self.revision = self._rows.revision
         ignored = card.options.get("ignored_text")
-        self._indices = range(len(self._rows)) if ignored is None else self._without(self._rows, ignored)
+        self._indices: Sequence[int] = range(len(self._rows))
+        if ignored is not None:
+            texts = self._column(self._columns["text"])
+            self._indices = [index for index, text in enumerate(texts) if text != ignored]
         card.check_count(split, len(self._indices))
+        self._grouped = "group" in self._columns
+        if self._grouped and isinstance(self._rows, HubRows):
+            groups = self._rows.column(self._columns["group"])
+            self._grouped = several(groups[index] for index in self._indices)
 
     def __len__(self) -> int:
         return len(self._indices)
@@ -45,13 +55,14 @@ class HubSpeech:
             id=str(field(row, columns["id"], (str, int), place)) if "id" in columns else place,
             audio=field(row, columns["audio"], dict, place),
             text=field(row, columns["text"], str, place),
-            speaker=str(field(row, columns["speaker"], (str, int), place)) if "speaker" in columns else None,
+            group=str(field(row, columns["group"], (str, int), place)) if "group" in columns else None,
         )
-        return sample_of(utterance, grouped="speaker" in columns)
+        return sample_of(utterance, grouped=self._grouped)
 
-    def _without(self, rows: HubRows | StreamedRows, ignored: str) -> list[int]:
-        text = self._columns["text"]
-        return [index for index in range(len(rows)) if rows[index][text] != ignored]
+    def _column(self, name: str) -> Iterable[Any]:
+        """All values of a column: alone where that is possible; a stream is read with its sound."""
+        rows = self._rows
+        return rows.column(name) if isinstance(rows, HubRows) else (rows[index][name] for index in range(len(rows)))
 
 
 def local_or_hub(

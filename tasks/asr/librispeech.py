@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-from mmbench.data.annotations import read_lines, shown
+from mmbench.data.annotations import inside, read_lines, shown
 from mmbench.data.card import DatasetCard
 from mmbench.errors import UsageError
 from mmbench.sample import Dataset
@@ -35,4 +35,5 @@ def _read(files: list[Path]) -> Iterator[tuple[str, Utterance]]:
             name, _, text = line.partition(" ")
             if not text.strip():
                 raise UsageError(f"{where}: expected ID and text, found {line!r:.80}")
-            yield where, Utterance(name, file.with_name(f"{name}.flac"), text.strip(), file.parent.parent.name)
+            audio = inside(file.parent, f"{name}.flac", where)
+            yield where, Utterance(name, audio, text.strip(), file.parent.parent.name)

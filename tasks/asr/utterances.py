@@ -12,12 +12,21 @@ from mmbench.sample import Sample
 
 @dataclass(frozen=True, slots=True)
 class Utterance:
-    """What somebody said, where it was recorded, and who it was (`None` where that is not known)."""
+    """What somebody said, and where it was recorded.
+
+    Attributes:
+        id: unique in its split.
+        audio: the recording.
+        text: what was said.
+        group: with what errors go together: who spoke, or else the sentence that several read; `None` where neither is
+            known.
+        meta: what breakdowns need.
+    """
 
     id: str
     audio: AudioValue
     text: str
-    speaker: str | None = None
+    group: str | None = None
     meta: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -30,6 +39,9 @@ class Utterances:
 
     The speaker is a sample's group, since errors on one speaker go together and an interval is to say how well a model
     does on speakers to come. A single speaker is no group: with one cluster there would be no interval at all.
+
+    Attributes:
+        splits: the names of all that there are, where the files tell.
     """
 
     def __init__(self, card: DatasetCard, split: str, found: Found) -> None:
@@ -38,13 +50,14 @@ class Utterances:
         Raises:
             UsageError: an id is there twice, or there are not as many utterances as the card says.
         """
+        self.splits: tuple[str, ...] = ()
         ids = UniqueIds()
         self._utterances: list[Utterance] = []
         for where, utterance in found:
             ids.add(utterance.id, where)
             self._utterances.append(utterance)
         card.check_count(split, len(self._utterances))
-        self._several = len({utterance.speaker for utterance in self._utterances} - {None}) > 1
+        self._several = several(utterance.group for utterance in self._utterances)
 
     def __len__(self) -> int:
         return len(self._utterances)
@@ -53,17 +66,29 @@ class Utterances:
         return sample_of(self._utterances[index], grouped=self._several)
 
 
+def several(groups: Iterable[object]) -> bool:
+    """Whether there is more than one group, `None` being none."""
+    return len({*groups} - {None}) > 1
+
+
 def sample_of(utterance: Utterance, *, grouped: bool) -> Sample:
-    """An utterance as a sample; its duration is what the header says, `None` where that cannot be read."""
-    try:
-        seconds = duration(utterance.audio)
-    except DecodeError:  # told when the sound is decoded, so that the failure is a recorded one
-        seconds = None
+    """An utterance as a sample."""
     return Sample(
         id=utterance.id,
         inputs={"audio": utterance.audio},
         target=utterance.text,
-        group=utterance.speaker if grouped else None,
+        group=utterance.group if grouped else None,
         meta=utterance.meta,
-        duration=seconds,
+        duration=known_seconds(utterance.audio),
     )
+
+
+def known_seconds(audio: AudioValue) -> float | None:
+    """What the header of a sound says; `None` where it cannot be read.
+
+    That is told when the sound is decoded, so that the failure is a recorded one.
+    """
+    try:
+        return duration(audio)
+    except DecodeError:
+        return None

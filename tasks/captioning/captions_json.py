@@ -9,28 +9,29 @@ from mmbench.data.card import DatasetCard
 from mmbench.data.source import data_folder
 from mmbench.errors import UsageError
 
-from .images import CaptionedImage, entries, locate
+from ..json_entries import entries
+from .images import CaptionedImage, CaptionedImages, check_caption, locate
 
 WHOLE = "all"
 """The split that has every image, whatever split an entry names."""
 
 
-def read_captions_json(card: DatasetCard, split: str) -> Iterator[CaptionedImage]:
-    """Images of a split, from one file or from the one that the card's option `annotations` names in a folder.
+def open_captions_json(card: DatasetCard, split: str) -> CaptionedImages:
+    """One split, from one file or from the one that the card's option `annotations` names in a folder.
 
     Raises:
         UsageError: the file is missing or is not in the layout, or has no such split; says where.
     """
     root = data_folder(card)
     path = root if root.is_file() else locate(card, root, card.options["annotations"])
-    splits: set[str] = set()
-    for image, own_split in read_entries(path):
-        splits.add(own_split)
-        if split in (WHOLE, own_split):
-            yield image
-    if split not in {WHOLE, *splits}:
-        known = ", ".join(sorted({WHOLE, *splits} - {""}))
+    found = list(read_entries(path))
+    splits = sorted({own_split for _, own_split in found} - {""})
+    if split not in (WHOLE, *splits):
+        known = ", ".join(sorted({WHOLE, *splits}))
         raise UsageError(f"{shown(path)}: no entry has the field 'split' {split!r}; there is {known}")
+    images = CaptionedImages(card, split, (image for image, own_split in found if split in (WHOLE, own_split)))
+    images.splits = tuple(dict.fromkeys((WHOLE, *splits)))
+    return images
 
 
 def read_entries(path: Path) -> Iterator[tuple[CaptionedImage, str]]:
@@ -51,6 +52,8 @@ def read_entries(path: Path) -> Iterator[tuple[CaptionedImage, str]]:
         meta = {"domain": field(entry, "domain", str, where)} if "domain" in entry else {}
         split = field(entry, "split", str, where) if "split" in entry else ""
         captions = texts(entry, "captions", where, least=0)  # where there is none, the image is named
+        for number, caption in enumerate(captions, start=1):
+            check_caption(caption, f"{where}: caption {number}")
         yield CaptionedImage(place, image_id, path.parent, file, captions, meta), split
 
 

@@ -8,7 +8,8 @@ from mmbench.data.card import DatasetCard
 from mmbench.data.source import data_folder
 from mmbench.errors import UsageError
 
-from .images import CaptionedImage, entries_of, locate
+from ..json_entries import entries
+from .images import CaptionedImage, check_caption, locate
 
 
 def read_coco(card: DatasetCard, split: str) -> Iterator[CaptionedImage]:
@@ -35,14 +36,14 @@ def read_coco(card: DatasetCard, split: str) -> Iterator[CaptionedImage]:
         image = images.get(str(field(entry, "image_id", int, where)))
         if image is None:
             raise UsageError(f"{where}: its image_id {entry['image_id']} is not among the images")
-        image.captions.append(field(entry, "caption", str, where))
+        image.captions.append(check_caption(field(entry, "caption", str, where), where))
     yield from images.values()
 
 
 def _numbered(content: Any, name: str, path: str) -> Iterator[tuple[str, str, dict[str, Any]]]:
     """Place, number and object of each entry of a list; the numbers of one list are different."""
     ids = UniqueIds()
-    for place, entry in entries_of(content, name, path):
+    for place, entry in entries(content, path, name):
         number = str(field(entry, "id", int, place))
         ids.add(number, place)
         yield place, number, entry

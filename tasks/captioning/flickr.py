@@ -8,7 +8,7 @@ from mmbench.data.card import DatasetCard
 from mmbench.data.source import data_folder
 from mmbench.errors import UsageError
 
-from .images import CaptionedImage, locate
+from .images import CaptionedImage, check_caption, locate
 from .karpathy import read_karpathy
 
 WHOLE = "all"
@@ -63,7 +63,7 @@ def _captions(path: Path) -> dict[str, tuple[str, list[str]]]:
     ids = UniqueIds()
     for where, name, number, caption in (_csv_rows if path.suffix == ".csv" else _token_rows)(path):
         ids.add(f"{name}#{number}", where)
-        found.setdefault(name, (where, []))[1].append(caption)
+        found.setdefault(name, (where, []))[1].append(check_caption(caption, f"{where}: image {name!r}"))
     return found
 
 

@@ -1,12 +1,11 @@
 """Images with captions: what every reader of this folder yields, checked and put behind the data set protocol."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from dataclasses import field as attribute
 from pathlib import Path
-from typing import Any
 
-from mmbench.data.annotations import UniqueIds, field, inside, shown
+from mmbench.data.annotations import UniqueIds, inside, shown
 from mmbench.data.card import DatasetCard
 from mmbench.errors import UsageError
 from mmbench.sample import Sample
@@ -21,7 +20,7 @@ class CaptionedImage:
         id: unique in its split.
         folder: where its file is; the same object for all images of a folder, which there may be 100,000 of.
         file: name of its file below `folder`.
-        captions: verbatim, in the order of the annotations.
+        captions: verbatim, in the order of the annotations; the reader sees to it that none is empty.
         meta: what breakdowns need.
     """
 
@@ -34,15 +33,20 @@ class CaptionedImage:
 
 
 class CaptionedImages:
-    """One split: a sample an image, its target the list of reference captions."""
+    """One split: a sample an image, its target the list of reference captions.
+
+    Attributes:
+        splits: the names of all that there are, where the files tell.
+    """
 
     def __init__(self, card: DatasetCard, split: str, images: Iterable[CaptionedImage]) -> None:
         """Take in and check the images of a split; none of their files is opened.
 
         Raises:
-            UsageError: an id is there twice, an image has no caption or one that is no text, a file lies outside the
-                data set, or there are not as many images as the card says.
+            UsageError: an id is there twice, an image has no caption, a file lies outside the data set, or there are
+                not as many images as the card says.
         """
+        self.splits: tuple[str, ...] = ()
         ids = UniqueIds()
         self._images: list[CaptionedImage] = []
         for image in images:
@@ -59,30 +63,15 @@ class CaptionedImages:
         return Sample(image.id, {"image": image.folder / image.file}, target=image.captions, meta=image.meta)
 
 
-def entries(values: Any, where: str, of: str = "") -> Iterator[tuple[str, dict[str, Any]]]:
-    """Place and object of each entry of a JSON list; places count from 1.
+def check_caption(caption: str, where: str) -> str:
+    """The caption, which must say something.
 
     Raises:
-        UsageError: it is no list, or an entry is no object; says where.
+        UsageError: it is empty; says where.
     """
-    if not isinstance(values, list):
-        raise UsageError(f"{where}: expected a list, found {type(values).__name__}")
-    for number, entry in enumerate(values, start=1):
-        place = f"{where}: entry {number}{of}"
-        if not isinstance(entry, dict):
-            raise UsageError(f"{place}: expected an object, found {type(entry).__name__}")
-        yield place, entry
-
-
-def entries_of(holder: Any, name: str, where: str) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Place and object of each entry of the list that a JSON object holds under `name`.
-
-    Raises:
-        UsageError: it is no object, has no such list, or an entry is no object; says where.
-    """
-    if not isinstance(holder, dict):
-        raise UsageError(f"{where}: expected an object with {name!r}, found {type(holder).__name__}")
-    return entries(field(holder, name, list, where), where, f" of {name}")
+    if not caption.strip():
+        raise UsageError(f"{where}: the caption is empty")
+    return caption
 
 
 def locate(card: DatasetCard, root: Path, names: Sequence[str]) -> Path:
@@ -104,10 +93,3 @@ def _check(image: CaptionedImage) -> None:
     inside(image.folder, image.file, where)
     if not image.captions:
         raise UsageError(f"{where}: there are no captions")
-    for number, caption in enumerate(image.captions, start=1):
-        if not caption.strip():
-            raise UsageError(f"{where}: caption {number} is empty")
-        try:
-            caption.encode()
-        except UnicodeEncodeError as error:  # JSON can spell half of a surrogate pair, which no file can hold
-            raise UsageError(f"{where}: caption {number} is not Unicode text: {error.reason}") from error

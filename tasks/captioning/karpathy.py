@@ -1,14 +1,16 @@
 """The split files of Karpathy and Fei-Fei: one JSON list of images, each with its split and its sentences."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import cache
 from pathlib import Path
+from typing import Any
 
-from mmbench.data.annotations import field, inside, read_json, shown
+from mmbench.data.annotations import UniqueIds, field, inside, read_json, shown
 from mmbench.data.card import DatasetCard
 from mmbench.data.source import data_folder
 
-from .images import CaptionedImage, entries_of, locate
+from ..json_entries import entries
+from .images import CaptionedImage, check_caption, locate
 
 
 def read_karpathy(card: DatasetCard, split: str) -> Iterator[CaptionedImage]:
@@ -29,7 +31,8 @@ def read_karpathy(card: DatasetCard, split: str) -> Iterator[CaptionedImage]:
     def folder_of(filepath: str) -> Path:
         return locate(card, root, [filepath, f"images/{filepath}"] if filepath else card.options["images"])
 
-    for place, entry in entries_of(read_json(path), "images", shown(path)):
+    sentences = UniqueIds()
+    for place, entry in entries(read_json(path), shown(path), "images"):
         file = field(entry, "filename", str, place)
         image_id = str(field(entry, "cocoid", int, place)) if "cocoid" in entry else file
         where = f"{place}: id {image_id!r}"
@@ -37,5 +40,11 @@ def read_karpathy(card: DatasetCard, split: str) -> Iterator[CaptionedImage]:
             continue
         filepath = field(entry, "filepath", str, where) if "filepath" in entry else ""
         inside(root, filepath, where)
-        captions = [field(sentence, "raw", str, inner) for inner, sentence in entries_of(entry, "sentences", where)]
+        captions = [_caption(sentence, inner, sentences) for inner, sentence in entries(entry, where, "sentences")]
         yield CaptionedImage(place, image_id, folder_of(filepath), file, captions)
+
+
+def _caption(sentence: Mapping[str, Any], where: str, ids: UniqueIds) -> str:
+    if "sentid" in sentence:
+        ids.add(str(field(sentence, "sentid", int, where)), where)
+    return check_caption(field(sentence, "raw", str, where), where)

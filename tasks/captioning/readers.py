@@ -6,7 +6,7 @@ from mmbench.data.card import DatasetCard
 from mmbench.sample import Dataset
 from mmbench.task import Reader, open_split
 
-from .captions_json import read_captions_json
+from .captions_json import open_captions_json
 from .coco import read_coco
 from .flickr import read_flickr8k, read_flickr30k
 from .images import CaptionedImage, CaptionedImages
@@ -19,7 +19,7 @@ def _reader(read: Callable[[DatasetCard, str], Iterator[CaptionedImage]]) -> Rea
 
 
 _READERS: dict[str, Reader] = {
-    "captions-json": _reader(read_captions_json),
+    "captions-json": open_captions_json,
     "coco": _reader(read_coco),
     "flickr8k": _reader(read_flickr8k),
     "flickr30k": _reader(read_flickr30k),

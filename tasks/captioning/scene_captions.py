@@ -4,7 +4,8 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from itertools import pairwise
 
-from .scene import WIDTH, Lot, Scene, Thing
+from ..lot import Lot
+from .scene import WIDTH, Scene, Thing
 from .scene_words import NUMBERS, Caption, Claim, Words, join, kind, relate, sizeless
 
 NUMBER = 5

@@ -17,7 +17,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from .scene import Lot, Scene, Thing
+from ..lot import Lot
+from .scene import Scene, Thing
 
 Claim = dict[str, Any]
 

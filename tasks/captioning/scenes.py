@@ -9,9 +9,10 @@ from typing import Any
 from mmbench.data.card import DatasetCard
 from mmbench.data.source import generated_folder
 
+from ..lot import Lot
 from .captions_json import read_entries
 from .images import CaptionedImage
-from .scene import Lot, draw_scene
+from .scene import draw_scene
 from .scene_captions import describe
 from .scene_drawing import draw
 

@@ -9,8 +9,11 @@ from mmbench.errors import UsageError
 from .image_folder import folder_of
 from .pixel_images import PixelImages
 
-_TEST = 500
-_GREYS = 16
+TEST = 500
+"""How many images at the end are the split `test`."""
+
+GREYS = 16
+"""The greatest value of a pixel."""
 
 
 def open_digits(card: DatasetCard, split: str) -> PixelImages:
@@ -27,9 +30,9 @@ def open_digits(card: DatasetCard, split: str) -> PixelImages:
         rows = np.loadtxt(path, delimiter=",", dtype=np.uint8)
     except (OSError, EOFError, ValueError) as error:
         raise UsageError(f"{shown(path)}: cannot be read: {' '.join(str(error).split())}") from error
-    if rows.ndim != 2 or rows.shape[1] != 65 or rows[:, :-1].max() > _GREYS or rows[:, -1].max() > 9:
-        raise UsageError(f"{shown(path)}: expected lines of 64 pixels from 0 to {_GREYS} and a digit")
-    rows = rows[:-_TEST] if split == "train" else rows[-_TEST:]
+    if rows.ndim != 2 or rows.shape[1] != 65 or rows[:, :-1].max() > GREYS or rows[:, -1].max() > 9:
+        raise UsageError(f"{shown(path)}: expected lines of 64 pixels from 0 to {GREYS} and a digit")
+    rows = rows[:-TEST] if split == "train" else rows[-TEST:]
     card.check_count(split, len(rows))
-    pixels = np.round(rows[:, :-1] * (255 / _GREYS)).astype(np.uint8).reshape(-1, 8, 8)
+    pixels = np.round(rows[:, :-1] * (255 / GREYS)).astype(np.uint8).reshape(-1, 8, 8)
     return PixelImages(split, [pixels], [str(digit) for digit in rows[:, -1]])

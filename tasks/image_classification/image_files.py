@@ -13,6 +13,9 @@ class ImageFiles:
 
     That order mixes the classes of most data sets, so that `--limit` does not mean the first classes. A sample is
     named `SPLIT/CLASS/FILE` however the files are laid out.
+
+    Attributes:
+        splits: the names of all that there are, where the files tell.
     """
 
     def __init__(self, split: str, folder: Path, files: Iterable[tuple[str, str]], *, in_class_folders: bool) -> None:
@@ -22,6 +25,7 @@ class ImageFiles:
         files: class and file name of each.
         in_class_folders: whether each lies in a folder of its class, or all directly in `folder`.
         """
+        self.splits: tuple[str, ...] = ()
         self._split = split
         self._folder = folder
         self._in_class_folders = in_class_folders

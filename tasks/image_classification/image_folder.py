@@ -27,7 +27,10 @@ def open_image_folder(card: DatasetCard, split: str) -> ImageFiles:
     """
     card.check_split(split)
     root = folder_of(card)
-    samples = class_folders(split, _split_folder(card, root, split))
+    folder = _split_folder(card, root, split)
+    samples = class_folders(split, folder)
+    if folder != root:
+        samples.splits = tuple(_folders(root))
     card.check_count(split, len(samples))
     return samples
 
@@ -61,7 +64,7 @@ def has_images(folder: Path) -> bool:
 def _split_folder(card: DatasetCard, root: Path, split: str) -> Path:
     if (root / split).is_dir():
         return root / split
-    folders = sorted(entry.name for entry in _entries(root) if entry.is_dir())
+    folders = _folders(root)
     if not folders:
         raise UsageError(f"data set {card.name!r}: {shown(root)} has no folders; expected {split}/CLASS/IMAGE in it")
     if card.splits or not any(has_images(root / name) for name in folders):
@@ -72,6 +75,10 @@ def _split_folder(card: DatasetCard, root: Path, split: str) -> Path:
             f"{card.default_split!r}, and has no {split!r}"
         )
     return root
+
+
+def _folders(root: Path) -> list[str]:
+    return sorted(entry.name for entry in _entries(root) if entry.is_dir())
 
 
 def _class_files(folder: Path) -> Iterator[tuple[str, str]]:

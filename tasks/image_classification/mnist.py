@@ -31,13 +31,23 @@ def open_mnist(card: DatasetCard, split: str) -> PixelImages:
     root = folder_of(card)
     images_path = _file(root, f"{prefix}-images", "idx3-ubyte")
     labels_path = _file(root, f"{prefix}-labels", "idx1-ubyte")
-    images, labels = _read(images_path, 3), _read(labels_path, 1)
-    if len(images) != len(labels):
-        raise UsageError(f"{len(images)} images in {shown(images_path)}, {len(labels)} labels in {shown(labels_path)}")
+    images, labels = read_pair(images_path, labels_path)
     card.check_count(split, len(images))
     for entry in np.flatnonzero(labels >= len(names)):
         raise UsageError(f"{shown(labels_path)}: entry {entry}: label {labels[entry]}; expected 0 to {len(names) - 1}")
     return PixelImages(split, [images], [names[label] for label in labels])
+
+
+def read_pair(images_path: Path, labels_path: Path) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    """Images [N, H, W] and their labels [N] of two IDX files.
+
+    Raises:
+        UsageError: a file is missing or damaged, or the two do not belong together.
+    """
+    images, labels = _read(images_path, 3), _read(labels_path, 1)
+    if len(images) != len(labels):
+        raise UsageError(f"{len(images)} images in {shown(images_path)}, {len(labels)} labels in {shown(labels_path)}")
+    return images, labels
 
 
 def _file(root: Path, stem: str, kind: str) -> Path:

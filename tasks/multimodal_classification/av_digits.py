@@ -10,13 +10,13 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from mmbench.data.annotations import field, shown
-from mmbench.data.audio import duration
 from mmbench.data.card import DatasetCard
-from mmbench.data.decode import DecodeError
-from mmbench.data.idx import read_idx
 from mmbench.data.source import data_folder
 from mmbench.errors import UsageError
 from mmbench.sample import Sample
+
+from ..asr.utterances import known_seconds
+from ..image_classification.mnist import read_pair
 
 _NAME = re.compile(r"([0-9])_(\w+)_([0-9]+)\.wav")
 _TEST = 5  # indices 0 to 4 of each speaker and digit are the official test set
@@ -51,7 +51,7 @@ class AVDigits:
         card.check_split(split)
         root = data_folder(card)
         recordings = _recordings(root)
-        self._pixels, labels = _mnist(root)
+        self._pixels, labels = read_pair(_file(root, _IMAGES), _file(root, _LABELS))
         self._split = split
         self._pairs = _pairs(recordings, labels, field(card.options, "seed", int, f"card {card.name}: options"), split)
         card.check_count(split, len(self._pairs))
@@ -66,7 +66,7 @@ class AVDigits:
             inputs={"image": Image.fromarray(self._pixels[image]), "audio": recording.path},
             target=recording.digit,
             meta={"speaker": recording.speaker},
-            duration=_seconds(recording.path),
+            duration=known_seconds(recording.path),
         )
 
 
@@ -87,21 +87,6 @@ def _recordings(root: Path) -> list[_Recording]:
             raise UsageError(f"{shown(path)}: expected a name like 7_jackson_32.wav: digit, speaker, index")
         found.append(_Recording(int(name[3]), name[2], name[1], path))
     return sorted(found)
-
-
-def _mnist(root: Path) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-    """Images [N, 28, 28] and labels [N] of MNIST's test files.
-
-    Raises:
-        UsageError: they are missing or damaged, or do not belong together.
-    """
-    images_path, labels_path = _file(root, _IMAGES), _file(root, _LABELS)
-    images, labels = read_idx(images_path), read_idx(labels_path)
-    if images.ndim != 3 or images.dtype != np.uint8:
-        raise UsageError(f"{shown(images_path)}: expected images of bytes, found {images.ndim}-d {images.dtype}")
-    if labels.shape != (len(images),):
-        raise UsageError(f"{shown(labels_path)}: expected {len(images)} labels, found an array {list(labels.shape)}")
-    return images, labels
 
 
 def _file(root: Path, name: str) -> Path:
@@ -129,10 +114,3 @@ def _pairs(
     taken = {digit: iter(numbers) for digit, numbers in images.items()}
     pairs = [(recording, next(taken[recording.digit])) for recording in recordings]
     return [pair for pair in pairs if (pair[0].number < _TEST) == (split == "test")]
-
-
-def _seconds(path: Path) -> float | None:
-    try:
-        return duration(path)
-    except DecodeError:  # told when the recording itself is read
-        return None

@@ -6,6 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from ..image_classification.digits import GREYS, TEST
+
 SIZE = 32
 """Pixels of a side."""
 
@@ -19,8 +21,6 @@ COVER = 20
 """Pixels of a side of the square."""
 
 _DIGIT = 28  # pixels of a side, enlarged from 8
-_TEST = 500  # the images of one writer stand together: a split by position keeps most hands apart
-_GREYS = 16
 
 
 def digit_numbers(split: str) -> dict[int, list[int]]:
@@ -29,14 +29,14 @@ def digit_numbers(split: str) -> dict[int, list[int]]:
     The data set `digits` is split at the same place.
     """
     labels = _digits().target.tolist()
-    start = len(labels) - _TEST
+    start = len(labels) - TEST
     numbers = range(start, len(labels)) if split == "test" else range(start)
     return {digit: [number for number in numbers if labels[number] == digit] for digit in range(10)}
 
 
 def digit_pixels() -> NDArray[np.float64]:
     """All images, [1797, 8, 8], 0 (black) to 1."""
-    pixels: NDArray[np.float64] = _digits().images / _GREYS
+    pixels: NDArray[np.float64] = _digits().images / GREYS
     return pixels
 
 

@@ -28,6 +28,7 @@ class ImageTextItems:
         if not sum(counts):
             raise UsageError(f"{card.name} {split}: no captions, which retrieval needs")
         self.revision: str | None = getattr(captions, "revision", None)
+        self.splits: tuple[str, ...] = getattr(captions, "splits", ())
 
     def head(self, count: int) -> "ImageTextItems":
         """The first `count` images with all of their texts: `--limit` counts images, whose texts would be cut off."""

@@ -2,9 +2,10 @@
 
 from collections.abc import Iterator
 
-from mmbench.data.annotations import field, inside, read_json
+from mmbench.data.annotations import field, inside, read_json, shown
 
-from .reader import Question, QuestionReader, entries
+from ..json_entries import entries
+from .reader import Question, QuestionReader
 
 _SOURCES = ("human", "augmented")
 
@@ -19,7 +20,7 @@ class ChartQA(QuestionReader):
         """The questions that people wrote, then the generated ones; named by file and position, having no ids."""
         for source in _SOURCES:
             path = self.file(source)
-            for number, (where, row) in enumerate(entries(path, read_json(path))):
+            for number, (where, row) in enumerate(entries(read_json(path), shown(path))):
                 image = field(row, "imgname", str, where)
                 inside(self.folder, image, where)
                 yield (

@@ -4,10 +4,11 @@ import sys
 from collections.abc import Iterator
 from typing import Any
 
-from mmbench.data.annotations import field, inside, read_json
+from mmbench.data.annotations import field, inside, read_json, shown
 from mmbench.errors import UsageError
 
-from .reader import Question, QuestionReader, entries
+from ..json_entries import entries
+from .reader import Question, QuestionReader
 
 _COMPARE = {"equal_integer", "less_than", "greater_than"}
 
@@ -18,7 +19,7 @@ class CLEVR(QuestionReader):
     def read(self) -> Iterator[tuple[str, Question]]:
         """The questions in the order of the file."""
         path = self.file("questions")
-        for where, row in entries(path, read_json(path), "questions"):
+        for where, row in entries(read_json(path), shown(path), "questions"):
             number = field(row, "question_index", int, where)
             here = f"{where}: question_index {number}"
             image = sys.intern(field(row, "image_filename", str, here))

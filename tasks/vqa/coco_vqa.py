@@ -8,7 +8,8 @@ from typing import Any, NamedTuple
 from mmbench.data.annotations import field, read_json, shown
 from mmbench.errors import UsageError
 
-from .reader import Question, QuestionReader, entries
+from ..json_entries import entries
+from .reader import Question, QuestionReader, check_ten
 
 
 class COCOVQA(QuestionReader):
@@ -24,7 +25,7 @@ class COCOVQA(QuestionReader):
         questions, path = self.file("questions"), self.file("annotations")
         annotations = _by_question(path)
         unused = dict.fromkeys(annotations)
-        for where, row in entries(questions, read_json(questions), "questions"):
+        for where, row in entries(read_json(questions), shown(questions), "questions"):
             number = field(row, "question_id", int, where)
             here = f"{where}: question_id {number}"
             annotation = annotations.get(number)
@@ -61,7 +62,7 @@ class _Annotation(NamedTuple):
 def _by_question(path: Path) -> dict[int, _Annotation]:
     value = read_json(path)
     found: dict[int, _Annotation] = {}
-    for where, row in entries(path, value, "annotations"):
+    for where, row in entries(value, shown(path), "annotations"):
         number = field(row, "question_id", int, where)
         here = f"{where}: question_id {number}"
         if number in found:
@@ -86,9 +87,9 @@ def _type_name(value: dict[str, Any], kind: str) -> str:
 
 def _answers(row: dict[str, Any], where: str) -> list[str]:
     answers = field(row, "answers", list, where)
-    if not answers:
-        raise UsageError(f"{where}: field 'answers' is empty")
     try:
-        return [sys.intern(answer["answer"]) for answer in answers]
+        found = [sys.intern(answer["answer"]) for answer in answers]
     except (KeyError, TypeError) as error:  # four million answers are not asked one by one what they are
         raise UsageError(f"{where}: field 'answers': expected objects with the text 'answer'") from error
+    check_ten(found, where)
+    return found

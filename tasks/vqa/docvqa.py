@@ -2,9 +2,10 @@
 
 from collections.abc import Iterator
 
-from mmbench.data.annotations import field, inside, read_json, texts
+from mmbench.data.annotations import field, inside, read_json, shown, texts
 
-from .reader import Question, QuestionReader, entries
+from ..json_entries import entries
+from .reader import Question, QuestionReader
 
 
 class DocVQA(QuestionReader):
@@ -16,7 +17,7 @@ class DocVQA(QuestionReader):
     def read(self) -> Iterator[tuple[str, Question]]:
         """The questions in the order of the file; the target is all answers that are right."""
         path = self.file("questions")
-        for where, row in entries(path, read_json(path), "data"):
+        for where, row in entries(read_json(path), shown(path), "data"):
             number = field(row, "questionId", int, where)
             here = f"{where}: questionId {number}"
             image = field(row, "image", str, here)

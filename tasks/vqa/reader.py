@@ -3,13 +3,15 @@
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from mmbench.data.annotations import UniqueIds, field, shown
+from mmbench.data.annotations import UniqueIds, shown
 from mmbench.data.card import DatasetCard, FilesSource, PackageSource
 from mmbench.data.source import data_folder
 from mmbench.errors import UsageError
 from mmbench.sample import Sample
+
+_PEOPLE = 10
 
 
 class Question(NamedTuple):
@@ -39,7 +41,8 @@ class QuestionReader(ABC):
         """Read the questions.
 
         Raises:
-            UsageError: no such split, no such file, or a file is not what the card says.
+            UsageError: no such split, no such file, a file is not what the card says, or a question or its answer is
+                empty.
         """
         card.check_split(split)
         self.card = card
@@ -51,6 +54,9 @@ class QuestionReader(ABC):
         metas: dict[tuple[tuple[str, str], ...], Mapping[str, str]] = {}
         for where, question in self.read():
             ids.add(question.id, where)
+            if not question.text.strip():
+                raise UsageError(f"{where}: the question is empty")
+            _check_answer(question.answer, where)
             # There are few different ones: sharing them saves hundreds of bytes a question.
             meta = metas.setdefault(tuple(question.meta.items()), question.meta)
             self._questions.append(question._replace(meta=meta))
@@ -114,26 +120,18 @@ class QuestionReader(ABC):
         return source.get if isinstance(source, FilesSource) else "give --data the folder that has it"
 
 
-def entries(path: Path, value: Any, key: str | None = None) -> Iterator[tuple[str, dict[str, Any]]]:
-    """The objects of a list in a JSON file, each with where it stands.
-
-    Args:
-        path: the file.
-        value: what it holds.
-        key: where the list is in it; it is the whole value if `None`.
+def check_ten(answers: list[str], where: str) -> None:
+    """Refuse what are not the answers of ten people, one of which at least said something; `vqa_accuracy` is of ten.
 
     Raises:
-        UsageError: there is no such list, or something in it is no object; says which.
+        UsageError: with how many there are.
     """
-    if key is not None:
-        if not isinstance(value, dict):
-            raise UsageError(f"{shown(path)}: expected a JSON object with {key!r}, found {type(value).__name__}")
-        value = field(value, key, list, shown(path))
-    if not isinstance(value, list):
-        raise UsageError(f"{shown(path)}: expected a JSON list, found {type(value).__name__}")
-    name = shown(path)
-    for number, entry in enumerate(value, start=1):
-        where = f"{name}: entry {number}"
-        if not isinstance(entry, dict):
-            raise UsageError(f"{where}: expected a JSON object, found {type(entry).__name__}")
-        yield where, entry
+    if len(answers) != _PEOPLE:
+        raise UsageError(f"{where}: field 'answers': expected {_PEOPLE}, found {len(answers)}")
+    _check_answer(answers, where)
+
+
+def _check_answer(answer: str | list[str], where: str) -> None:
+    """Of several people some may have said nothing; where all did, there is nothing to score."""
+    if not any(map(str.strip, [answer] if isinstance(answer, str) else answer)):
+        raise UsageError(f"{where}: the answer is empty")

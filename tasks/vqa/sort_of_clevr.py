@@ -5,7 +5,6 @@ import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from pathlib import Path
-from random import Random
 from typing import Any
 
 from PIL import Image
@@ -13,6 +12,7 @@ from PIL import Image
 from mmbench.data.annotations import field, inside, read_jsonl, shown
 from mmbench.data.source import generated_folder
 
+from ..lot import Lot
 from .reader import Question, QuestionReader
 from .sort_of_clevr_questions import ask
 from .sort_of_clevr_scene import draw, make_scene
@@ -66,14 +66,14 @@ def _question(asked: Mapping[str, Any], name: str, image: str, group: str, where
 
 
 def write_split(folder: Path, split: str, images: int, questions: int, seed: int) -> None:
-    """Generate a split; every image has a random stream of its own, so that it depends on no other one.
+    """Generate a split; every image has a lot of its own, so that it depends on no other one.
 
     Args:
         folder: where to write.
         split: its name.
         images: how many.
         questions: of each type about each image.
-        seed: of all random streams.
+        seed: of all lots.
 
     Raises:
         OSError: the folder cannot be written.
@@ -81,13 +81,13 @@ def write_split(folder: Path, split: str, images: int, questions: int, seed: int
     (folder / split).mkdir()
     with (folder / f"{split}.jsonl").open("w", encoding="utf-8") as lines:
         for number in range(images):
-            rng = Random(f"{seed}/{split}/{number}")  # noqa: S311  # Python's generator gives the same on every version
-            things = make_scene(rng)
+            lot = Lot(f"{seed}/{split}/{number}")
+            things = make_scene(lot)
             name = f"{split}/{number:05d}.png"
             Image.fromarray(draw(things)).save(folder / name)
             scene = {
                 "image": name,
                 "objects": [asdict(thing) for thing in things],
-                "questions": [asdict(asked) for asked in ask(things, questions, rng)],
+                "questions": [asdict(asked) for asked in ask(things, questions, lot)],
             }
             lines.write(json.dumps(scene) + "\n")

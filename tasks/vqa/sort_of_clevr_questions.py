@@ -3,8 +3,8 @@
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
-from random import Random
 
+from ..lot import Lot
 from .sort_of_clevr_scene import SIZE, Thing
 
 TYPES: Mapping[str, tuple[str, ...]] = {
@@ -40,9 +40,9 @@ class Asked:
     answer: str
 
 
-def ask(things: Sequence[Thing], each: int, rng: Random) -> list[Asked]:
+def ask(things: Sequence[Thing], each: int, lot: Lot) -> list[Asked]:
     """`each` different questions of every type about a scene, all that have an answer being equally likely."""
-    return [asked for kind in TYPES for asked in rng.sample(list(_possible(things, kind)), each)]
+    return [asked for kind in TYPES for asked in lot.some(list(_possible(things, kind)), each)]
 
 
 def _possible(things: Sequence[Thing], type_: str) -> Iterator[Asked]:

@@ -2,10 +2,11 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from random import Random
 
 import numpy as np
 from numpy.typing import NDArray
+
+from ..lot import Lot
 
 SIZE = 75
 """Height and width of an image in pixels, as in the paper."""
@@ -41,7 +42,7 @@ class Thing:
     y: int
 
 
-def make_scene(rng: Random) -> list[Thing]:
+def make_scene(lot: Lot) -> list[Thing]:
     """Six objects, one of each colour, square or circle with equal chance.
 
     They lie wholly inside the image, never overlap, and no centre is in the middle row or column, where left or right
@@ -49,11 +50,11 @@ def make_scene(rng: Random) -> list[Thing]:
     """
     things: list[Thing] = []
     while len(things) < len(COLOURS):
-        x, y = (rng.randrange(_REACH, SIZE - _REACH) for _ in range(2))
+        x, y = (_REACH + lot.below(SIZE - 2 * _REACH) for _ in range(2))
         # Bounding boxes of 2 * REACH + 1 pixels overlap unless one of the two distances is greater than 2 * REACH.
         apart = all(max(abs(x - other.x), abs(y - other.y)) > 2 * _REACH for other in things)
         if apart and _MIDDLE not in (x, y):
-            things.append(Thing(list(COLOURS)[len(things)], rng.choice(SHAPES), x, y))
+            things.append(Thing(list(COLOURS)[len(things)], lot.one(SHAPES), x, y))
     return things
 
 

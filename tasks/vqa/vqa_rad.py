@@ -4,10 +4,11 @@ from collections.abc import Iterator
 from hashlib import sha256
 from typing import Any
 
-from mmbench.data.annotations import field, inside, read_json
+from mmbench.data.annotations import field, inside, read_json, shown
 from mmbench.errors import UsageError, unknown_name
 
-from .reader import Question, QuestionReader, entries
+from ..json_entries import entries
+from .reader import Question, QuestionReader
 
 _RULES = ("published", "image-disjoint")
 _ANSWER_TYPES = ("closed", "open")
@@ -28,7 +29,7 @@ class VQARAD(QuestionReader):
         rule = self.card.options.get("split", _RULES[0])
         if rule not in _RULES:
             raise unknown_name(f"option split of data set {self.card.name}", rule, _RULES)
-        for where, row in entries(path, read_json(path)):
+        for where, row in entries(read_json(path), shown(path)):
             name = str(field(row, "qid", (int, str), where))
             here = f"{where}: qid {name}"
             image = field(row, "image_name", str, here)

@@ -96,7 +96,8 @@ def test_stored_record_stands_in_the_leaderboard(capsys):
     assert first.dataset == second.dataset  # the same questions, so one table
     assert main(["leaderboard", "--format", "csv"]) == 0
     rows = capsys.readouterr().out.splitlines()
-    assert [row.split(",")[9] for row in rows[1:]] == ["model q", "model p"]
+    models = rows[0].split(",").index("model")
+    assert [row.split(",")[models] for row in rows[1:]] == ["model q", "model p"]
 
 
 def test_against_gives_paired_differences(capsys):
@@ -128,6 +129,30 @@ def test_against_other_samples_is_refused(capsys, change, message):
     write("q.jsonl", change(classified()))
     error = score(capsys, "--against", "q.jsonl", code=2)
     assert re.search(message, error), error
+
+
+def test_stored_record_has_the_differences(capsys):
+    write("p.jsonl", classified())
+    write("q.jsonl", classified(LABELS))
+    found = scored(capsys, "--against", "q.jsonl", "--output", "results")
+    ((_, record),) = Store(Path()).find([Path("results")])
+    assert record.against.model == "q"
+    assert record.against.differences["accuracy"].value == -2 / 8
+    assert found["record"]["against"]["differences"] == found["differences"]
+    Draft202012Validator(json_schema()).validate(found["record"])
+
+
+def test_ways_to_score_stand_in_tables_of_their_own(capsys):
+    write("p.jsonl", [{"id": 1, "prediction": "It's OK.", "reference": "it is okay"}])
+    score(capsys, "--output", "results", task="asr")
+    text = score(capsys, "--output", "results", "--model", "raw", "--protocol", "normalizer=none", task="asr")
+    assert "protocol     normalizer none" in text
+    score(capsys, "--output", "results", "--model", "raw", "--protocol", "normalizer=none", task="asr")
+    assert main(["leaderboard", "--format", "markdown"]) == 0
+    text = capsys.readouterr().out
+    titles = [line for line in text.splitlines() if line.startswith("### ")]
+    assert [title.rpartition(", ")[2] for title in titles] == ["normalizer whisper-english", "normalizer none"]
+    assert "1 earlier run is not shown" in text
 
 
 def test_data_set_gives_the_targets(capsys):
@@ -162,6 +187,12 @@ def test_data_set_and_file_must_have_the_same_ids(capsys):
         ('{"id": 1, "prediction": "a", "target": "a"}\n{"id": 1, "prediction": "a", "target": "a"}\n', ":2: id '1' is"),
         ('{"id": 1, "prediction": "a", "target": "a"}\nnonsense\n', ":2: not JSON"),
         ("", ": no predictions"),
+        ('{"id": "", "prediction": "a", "target": "a"}\n', ":1: field 'id' is empty"),
+        ('{"id": 1, "prediction": true, "target": "a"}\n', ":1: id 1: field 'prediction': expected str"),
+        ('{"id": 1, "prediction": NaN, "target": "a"}\n', ":1: not JSON: NaN is no JSON number"),
+        ('{"id": 1, "prediction": "a", "target": "a", "group": [1]}\n', ":1: id 1: field 'group': expected str or int"),
+        ('{"id": 1, "prediction": "a", "prediction": "b", "target": "a"}\n', ":1: key 'prediction' is there twice"),
+        ('{"id": 1, "prediction": "\\ud800", "target": "a"}\n', ":1: a text holds "),
         (
             '{"id": 1, "prediction": "a", "target": "a", "probabilities": {"a": 2}}\n',
             ":1: id 1: field 'probabilities': 'a' has 2; expected 0 to 1",
@@ -170,6 +201,11 @@ def test_data_set_and_file_must_have_the_same_ids(capsys):
             '{"id": 1, "prediction": "a", "target": "a", "probabilities": {"a": 0.5}}\n',
             ":1: id 1: field 'probabilities': they sum to 0.5000",
         ),
+        (
+            '{"id": 1, "prediction": "b", "target": "a", "probabilities": {"a": 0.6, "b": 0.4}}\n',
+            ":1: id 1: prediction 'b' is not the most probable label, which is 'a'",
+        ),
+        ('[{"id": 1, "prediction": "a", "target": "a"}]\n', ":1: expected one JSON object a line (JSON Lines)"),
         (
             '{"id": 1, "prediction": "a", "target": "a", "probabilities": {"a": 1}}\n'
             '{"id": 2, "prediction": "a", "target": "a"}\n',
@@ -184,6 +220,59 @@ def test_bad_line_is_told_with_its_place(capsys, lines, message):
     assert error.count("\n") == 1
 
 
+def test_vector_is_no_answer_where_words_are_asked_for(capsys):
+    lines = [{"id": 1, "prediction": "yes", "answers": ["yes"] * 10, "vector": [1, 2]}]
+    write("p.jsonl", lines)
+    assert scored(capsys, task="vqa")["metrics"]["exact_match"]["value"] == 1.0
+
+
+@pytest.mark.parametrize("vector", [[], ["1"], [True], [1e300], [10**400], "no"])
+def test_vector_that_is_none(capsys, vector):
+    write("p.jsonl", [{"id": 1, "modality": "text", "target": "a", "vector": vector}])
+    error = score(capsys, task="retrieval", code=2)
+    assert "p.jsonl:1: id 1: field 'vector': expected" in error
+    assert error.count("\n") == 1
+
+
+def test_retrieval_by_vectors(capsys):
+    """Two images and their texts, by hand: the text of b is nearer to image a, so one of two texts finds its image."""
+    items = [("image", "a", [1, 0]), ("image", "b", [0, 1]), ("text", "a", [2, 1]), ("text", "b", [3, 2])]
+    lines = [{"id": n, "modality": m, "target": t, "vector": v} for n, (m, t, v) in enumerate(items)]
+    write("p.jsonl", lines)
+    metrics = scored(capsys, task="retrieval")["metrics"]
+    assert (metrics["text_to_image_r_at_1"]["value"], metrics["text_to_image_r_at_1"]["n"]) == (0.5, 2)
+    assert metrics["text_to_image_median_rank"]["value"] == 1.5
+
+
+def test_cause_is_told_and_not_what_follows_from_it(capsys):
+    """A modality that is none, on the third line: that the image of the first then finds no text is no news."""
+    items = [("image", "a"), ("image", "b"), ("txt", "a"), ("text", "b")]
+    write("p.jsonl", [{"id": n, "modality": m, "target": t, "vector": [1, 0]} for n, (m, t) in enumerate(items)])
+    assert "p.jsonl:3: id 2: expected image or text" in score(capsys, task="retrieval", code=2)
+
+
+def test_one_answer_or_several(capsys):
+    """A text is a list of one; with single answers VQA accuracy is not defined, and another metric is the main one."""
+    write("p.jsonl", [{"id": 1, "prediction": "a", "answers": "a"}, {"id": 2, "prediction": "b", "answers": ["a"]}])
+    record = scored(capsys, task="vqa")
+    assert record["metrics"]["vqa_accuracy"] | {"level": 0} == {
+        "value": None,
+        "low": None,
+        "high": None,
+        "level": 0,
+        "n": 0,
+        "method": "none",
+        "higher_is_better": True,
+    }
+    assert record["main_metric"] == "exact_match"
+    assert record["metrics"]["exact_match"]["value"] == 0.5
+
+
+def test_text_that_could_steer_a_terminal_does_not(capsys):
+    write("p.jsonl", [{"id": "\x1b[31m", "prediction": "a", "answers": ["a"] * 10, "question_type": "\x1b[2J"}])
+    assert "\x1b" not in score(capsys, task="vqa")
+
+
 def test_file_that_is_not_there_and_text_that_is_not_utf8(capsys):
     assert "p.jsonl: No such file" in score(capsys, code=2)
     Path("p.jsonl").write_bytes(b'{"id": 1, "prediction": "\xff", "target": "a"}\n')
@@ -194,13 +283,13 @@ def test_prediction_that_cannot_be_scored(capsys):
     """An empty reference has no word error rate: an error, or a failure on record."""
     lines = [{"id": "x", "prediction": "hello", "reference": "hello"}, {"id": "y", "prediction": "a", "reference": ""}]
     write("p.jsonl", lines)
-    error = score(capsys, task="asr", code=4)
+    error = score(capsys, task="asr", code=2)
     assert "p.jsonl:2: id y: " in error
     assert "--on-error skip" in error
     record = scored(capsys, "--on-error", "skip", task="asr")
     assert [failure["id"] for failure in record["failures"]] == ["y"]
     assert (record["metrics"]["wer"]["n"], record["dataset"]["n"]) == (1, 2)
-    assert "more than --max-errors 0" in score(capsys, "--on-error", "skip", "--max-errors", "0", task="asr", code=4)
+    assert "more than --max-errors 0" in score(capsys, "--on-error", "skip", "--max-errors", "0", task="asr", code=2)
 
 
 def test_protocol_is_applied_and_recorded(capsys):
@@ -232,3 +321,21 @@ def test_further_metric(capsys):
     write("p.jsonl", [{"id": 1, "prediction": "a b", "reference": "a c"}])
     found = scored(capsys, "--metric", "exact_match", task="asr")["metrics"]
     assert (found["exact_match"]["value"], found["wer"]["value"]) == (0.0, 0.5)
+
+
+def test_metric_of_the_evaluate_library(capsys):
+    """A script of the user's: by its path here, by its name in the record."""
+    Path("mine.py").write_text(
+        "import datasets\nimport evaluate\n"
+        "class Mine(evaluate.Metric):\n"
+        "    def _info(self):\n"
+        "        text = datasets.Value('string')\n"
+        "        return evaluate.MetricInfo(description='', citation='', inputs_description='',\n"
+        "            features=datasets.Features({'predictions': text, 'references': text}))\n"
+        "    def _compute(self, predictions, references):\n"
+        "        return {'mine': sum(p == r for p, r in zip(predictions, references)) / len(predictions)}\n"
+    )
+    write("p.jsonl", [{"id": n, "prediction": "a", "reference": r} for n, r in enumerate("aabb")])
+    record = scored(capsys, "--metric", "evaluate:mine.py", task="asr")
+    assert record["metrics"]["evaluate:mine"]["value"] == 0.5
+    assert record["metrics"]["evaluate:mine"]["low"] < 0.5

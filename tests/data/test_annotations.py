@@ -19,8 +19,8 @@ def write(tmp_path):
 
 def test_only_newlines_end_a_line(write):
     """A form feed, U+2028 and a lone carriage return inside a text shift nothing."""
-    text = "a\x0cb\u2028c\x85d\re\r\nsecond\n\n \nfifth"
-    assert list(read_lines(write(text))) == [(1, "a\x0cb\u2028c\x85d\re"), (2, "second"), (5, "fifth")]
+    text = "a\x0cb\u2028c\x85d\re\r\nsecond\n\r\n\t\nfifth"
+    assert list(read_lines(write(text))) == [(1, "a\x0cb\u2028c\x85d\re"), (2, "second"), (4, "\t"), (5, "fifth")]
 
 
 def test_byte_order_mark_is_no_text(write):
@@ -48,6 +48,22 @@ def test_deep_json_is_refused(write):
         read_json(write("[" * 200_000))
 
 
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ('{"a": NaN}', "not JSON: NaN is no JSON number"),
+        ('{"a": [-Infinity]}', "not JSON: -Infinity is no JSON number"),
+        ('{"a": ' + "9" * 5000 + "}", "not JSON: Exceeds the limit"),
+        ('{"a": "\\ud800"}', r"a text holds '\\ud800', half of a character"),
+    ],
+)
+def test_what_python_reads_and_json_is_not(write, text, reason):
+    for read in (read_json, lambda path: list(read_jsonl(path))):
+        with pytest.raises(UsageError, match=rf"^set/file\.txt:1: {reason}"):
+            read(write(text))
+    assert read_json(write('{"a": "\\ud83d\\ude00"}')) == {"a": "\U0001f600"}  # both halves
+
+
 def test_key_that_is_there_twice(write):
     path = write('{"a": {"x": 1, "y": 2, "x": 3}}')
     assert read_json(path) == {"a": {"x": 3, "y": 2}}
@@ -55,7 +71,10 @@ def test_key_that_is_there_twice(write):
         read_json(path, unique_keys=True)
 
 
-@pytest.mark.parametrize(("line", "reason"), [("[1]", "expected a JSON object, found list"), ("{", "not JSON")])
+@pytest.mark.parametrize(
+    ("line", "reason"),
+    [("[1]", "expected one JSON object a line"), ("1", "expected a JSON object, found int"), ("{", "not JSON")],
+)
 def test_json_lines_give_the_line(write, line, reason):
     path = write(f'{{"a": 1}}\n\n{line}\n')
     with pytest.raises(UsageError, match=rf"^set/file\.txt:3: {reason}"):
@@ -69,6 +88,15 @@ def test_tsv_keeps_quotation_marks(write):
 def test_tsv_with_a_wrong_row(write):
     with pytest.raises(UsageError, match=r"file\.txt:3: expected 2 fields, found 3"):
         list(read_tsv(write("id\ttext\n1\ta\n2\tb\tc\n")))
+
+
+def test_tsv_row_of_nothing_is_a_row(write):
+    assert list(read_tsv(write("id\ttext\n\t\n"))) == [(2, {"id": "", "text": ""})]
+
+
+def test_tsv_with_a_column_twice(write):
+    with pytest.raises(UsageError, match=r"file\.txt:1: column 'text' is there twice"):
+        list(read_tsv(write("id\ttext\ttext\n1\ta\tb\n")))
 
 
 def test_tsv_without_a_column(write):

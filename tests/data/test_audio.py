@@ -1,7 +1,9 @@
 """Sound: what a sample may hold, in every format, rate and number of channels, whole and broken."""
 
 import io
+import os
 import struct
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -152,6 +154,28 @@ def test_missing_file_is_named_without_its_root(tmp_path, read):
         read(tmp_path)
 
 
+@pytest.mark.parametrize("read", [load_audio, duration])
+@pytest.mark.parametrize("path", ["a\0b.wav", "a\ud800.wav", Path("a\0b.wav"), AudioSlice(Path("a\0b.wav"), 0.0, 1.0)])
+def test_path_that_no_file_can_have(read, path):
+    with pytest.raises(DecodeError, match=r"^a.*\.wav: cannot be read: "):
+        read(path)
+
+
+def test_file_is_looked_through_once_while_its_size_and_time_stay(tmp_path):
+    """Slices of hours of sound would each walk through the whole file: damage that no time tells goes unseen."""
+    file = write(tmp_path, tone(16_000, seconds=4), 16_000, "mp3")
+    part, data, status = AudioSlice(file, 1.0, 1.5), bytearray(file.read_bytes()), file.stat()
+    before = load_audio(part).samples
+    place = len(data) * 3 // 4
+    data[place : place + 600] = bytes(600)
+    file.write_bytes(data)
+    os.utime(file, ns=(status.st_atime_ns, status.st_mtime_ns))
+    np.testing.assert_array_equal(load_audio(part).samples, before)
+    os.utime(file, ns=(status.st_atime_ns, status.st_mtime_ns + 1))
+    with pytest.raises(DecodeError, match=": damaged: "):
+        load_audio(part)
+
+
 @pytest.mark.parametrize("suffix", FORMATS)
 @pytest.mark.parametrize("share", [0.0, 0.01, 0.3, 0.5, 0.9, 0.999])
 def test_truncated_file(tmp_path, suffix, share):
@@ -189,9 +213,46 @@ def test_mp3_of_unknown_length(tmp_path):
     data = file.read_bytes()
     assert len(load_audio(file).samples) == len(samples)
     place = data.index(b"Xing")
+    file = tmp_path / "without.mp3"
     file.write_bytes(data[:place] + bytes(4) + data[place + 4 :])
     with pytest.raises(DecodeError, match="variable bit rate without a Xing header"):
         load_audio(file)
+
+
+def streamed_flac(path, samples, share=1.0):
+    """A FLAC file as a program writes it into a pipe: the header leaves the number of samples open."""
+    data = bytearray(write(path, samples, 16_000, "flac").read_bytes())
+    data[21] &= 0xF0  # 36 bits of the stream information
+    data[22:26] = bytes(4)
+    file = path / "stream.flac"
+    file.write_bytes(data[: int(len(data) * share)])
+    return file
+
+
+@pytest.mark.parametrize("length", [1, 65_536, 100_000])
+@pytest.mark.parametrize("channels", [1, 2])
+def test_flac_of_unknown_length(tmp_path, length, channels):
+    noise = np.random.default_rng(0).uniform(-0.5, 0.5, (length, channels)).astype(np.float32)
+    file = streamed_flac(tmp_path, noise)
+    for value in (file, {"bytes": file.read_bytes(), "path": None}):
+        assert duration(value) == length / 16_000
+        samples = np.atleast_2d(load_audio(value, mono=False).samples)
+        np.testing.assert_allclose(samples, noise.T, atol=1e-4)
+    if length == 100_000:
+        part = AudioSlice(file, 5.0, 6.0)
+        assert duration(part) == 1.0
+        np.testing.assert_allclose(load_audio(part).samples, noise[80_000:96_000].mean(axis=1), atol=1e-4)
+        with pytest.raises(DecodeError, match=r"no sound from 7\.0 to 8\.0 s in 6\.25 s"):
+            load_audio(AudioSlice(file, 7.0, 8.0))
+
+
+@pytest.mark.parametrize("share", [0.1, 0.5, 0.99])
+def test_truncated_flac_of_unknown_length(tmp_path, share):
+    noise = np.random.default_rng(0).uniform(-0.5, 0.5, 100_000)
+    file = streamed_flac(tmp_path, noise, share)
+    for read in (load_audio, duration):
+        with pytest.raises(DecodeError, match=r"stream\.flac: cannot be decoded"):
+            read(file)
 
 
 def test_mp3_between_tags(tmp_path):

@@ -79,6 +79,24 @@ def test_copy_that_was_saved_to_disk(copy, tmp_path):
         open_hub(card().at(tmp_path / "saved"), "train")
 
 
+def test_split_that_was_saved_alone_is_no_other_split(copy, tmp_path):
+    """With a fixed count a wrong split may be noticed; without, train rows would be scored as test rows."""
+    rows = datasets.load_dataset(str(copy), split="validation")
+    rows.save_to_disk(tmp_path / "saved")
+    free = card(splits={"test": None, "train": None})
+    assert len(open_hub(free.at(tmp_path / "saved"), "test")) == 4
+    with pytest.raises(UsageError, match=r"saved is one split \(validation\), not 'train'"):
+        open_hub(free.at(tmp_path / "saved"), "train")
+    datasets.Dataset.from_dict({"text": ["a"]}).save_to_disk(tmp_path / "nameless")
+    assert len(open_hub(free.at(tmp_path / "nameless"), "test")) == 1
+    with pytest.raises(UsageError, match=r"nameless is one split \(it does not say which"):
+        open_hub(free.at(tmp_path / "nameless"), "train")
+
+
+def test_one_column_alone(copy):
+    assert open_hub(card().at(copy), "test").column("label") == [0, 1, 0, 1]
+
+
 def test_column_that_is_not_there(copy):
     with pytest.raises(UsageError, match="'small': no column 'img'; there are image, audio, label"):
         open_hub(card(columns={"image": "img"}).at(copy), "test")
@@ -117,6 +135,33 @@ def test_stream_that_ends_early(copy, monkeypatch):
     rows = stream(copy, monkeypatch, length=5)
     with pytest.raises(HarnessError, match="the stream ended after 4 of 5 samples"):
         rows[4]
+
+
+def test_stream_of_more_than_was_expected(copy, monkeypatch):
+    rows = stream(copy, monkeypatch, length=3)
+    assert rows[1]["label"] == 1
+    with pytest.raises(HarnessError, match="the stream has more than the 3 samples that were expected"):
+        rows[2]
+
+
+def test_stream_that_fails_once_goes_on():
+    """As a network does: the sample at hand fails, the next one does not."""
+    failing = iter([True])
+
+    class Stream:
+        features, column_names = None, ["label"]
+
+        def __iter__(self):
+            for index in range(4):
+                if index == 1 and next(failing, False):
+                    raise ConnectionError("lost")
+                yield {"label": index}
+
+    rows = StreamedRows(Stream(), 4)
+    assert rows[0]["label"] == 0
+    with pytest.raises(ConnectionError, match="lost"):
+        rows[1]
+    assert [rows[index]["label"] for index in (1, 2, 3)] == [1, 2, 3]
 
 
 def test_only_the_hub_is_streamed(copy):

@@ -176,6 +176,28 @@ def test_fingerprint_follows_names_annotations_and_sizes_of_media(tmp_path):
     assert len(changed | {first}) == 4
 
 
+def test_fingerprint_follows_links(tmp_path):
+    real = tmp_path / "real"
+    real.mkdir()
+    (real / "labels.txt").write_text("cat")
+    folder = tmp_path / "set"
+    folder.mkdir()
+    (folder / "test").symlink_to(real)
+    (real / "round").symlink_to(folder)  # and does not go round
+    first = fingerprint(folder)
+    (real / "labels.txt").write_text("dog")
+    assert fingerprint(folder) != first
+
+
+def test_fingerprint_reads_packed_labels(tmp_path):
+    """Two label files of equal size, as MNIST packs them."""
+    hashes = set()
+    for content in (b"\x1f\x8b cat", b"\x1f\x8b dog"):
+        (tmp_path / "labels.gz").write_bytes(content)
+        hashes.add(fingerprint(tmp_path))
+    assert len(hashes) == 2
+
+
 def test_fingerprint_passes_over_a_link_to_nothing(tmp_path):
     (tmp_path / "a.txt").symlink_to(tmp_path / "nowhere")
     assert len(fingerprint(tmp_path)) == 12

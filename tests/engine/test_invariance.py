@@ -1,6 +1,13 @@
 """The check that batching changes no answer."""
 
+import numpy as np
 import pytest
+import torch
+from mmbench_tasks.vqa.task import VQA
+
+from mmbench.engine.invariance import check_invariance
+from mmbench.model import Batch
+from mmbench.sample import Prediction, Sample
 
 
 def check(evaluation):
@@ -32,3 +39,33 @@ def test_failed_samples_are_not_asked_again(run):
 def test_model_that_fits_only_small_batches_is_checked_too(run):
     found = check(run("probe-cramped", batch_size=32, invariance=32))
     assert found["differ"] == 0
+
+
+class Embedder:
+    """Embeds by chance where `noise` is set."""
+
+    name, modalities = "embedder", ("image",)
+
+    def __init__(self, noise):
+        self.noise = noise
+
+    def collate(self, samples):
+        return Batch(len(samples), {"image": torch.arange(len(samples)).float()}, {})
+
+
+class Embedding:
+    """Asks for vectors."""
+
+    card = VQA.card
+
+    def ask(self, model, batch):
+        vectors = torch.ones(batch.size, 3) + model.noise * torch.rand(batch.size, 3)
+        return [Prediction("", vector=vector.numpy()) for vector in vectors]
+
+
+@pytest.mark.parametrize(("noise", "differ"), [(0.0, 0), (1e-7, 0), (1.0, 4)])
+def test_vectors_are_compared(noise, differ):
+    samples = [Sample(str(number), {}) for number in range(4)]
+    found = check_invariance(Embedder(noise), Embedding(), samples, torch.device("cpu"), 4, np.arange(4), 4)
+    assert (found["samples"], found["differ"]) == (4, differ)
+    assert found["max_score_difference"] <= noise * 1.5 + 1e-9

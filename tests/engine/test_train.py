@@ -145,7 +145,8 @@ def test_same_seed_gives_the_same_bytes_and_another_does_not(film, tmp_path):
     assert not torch.equal(one["heads.fused.output.weight"], two["heads.fused.output.weight"])
 
 
-def test_killed_in_the_middle_and_resumed_gives_the_same_bytes(film, tmp_path):
+def test_killed_in_the_middle_and_resumed_gives_the_same_bytes(film, tmp_path, monkeypatch):
+    monkeypatch.setattr(registry, "files", [])  # as in the process that is killed
     output = tmp_path / "film.safetensors"
     folder = tmp_path / ".film.training"
     assert run_until(6, output).returncode == -signal.SIGKILL
@@ -195,6 +196,17 @@ def test_resume_refuses_other_options_and_a_new_run_starts_over(film, tmp_path):
     train("film", "vqa", options=TINY, output=output, progress=steps)
     assert steps.done == list(range(1, 13))
     assert output.read_bytes() == film.path.read_bytes()
+
+
+def test_resume_refuses_the_checkpoints_of_other_data(tmp_path, monkeypatch):
+    """The same files under another revision: what was learned so far was learned from something else."""
+    output = tmp_path / "film.safetensors"
+    with pytest.raises(KeyboardInterrupt):
+        train("film", "vqa", options=TINY, output=output, progress=Steps(stop_at=6))
+    changed = easy_vqa.model_copy(update={"revision": "2.0"})
+    monkeypatch.setattr("mmbench.engine.train.resolve_dataset", lambda task, name, data: changed)
+    with pytest.raises(UsageError, match="interrupted run of another model, on other data or with other options"):
+        train("film", "vqa", options=TINY, output=output, resume=True)
 
 
 def test_resume_refuses_the_checkpoints_of_another_model(tmp_path):

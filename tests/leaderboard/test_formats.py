@@ -142,6 +142,7 @@ def test_json_reads_back(tables):
         "split": "val",
         "n": 20,
         "limit": 20,
+        "protocol": "",
         "main_metric": "accuracy",
         "sort": "accuracy",
     }

@@ -70,5 +70,10 @@ def test_no_captions(metric):
 
 
 @pytest.mark.parametrize("metric", [CaptionLength, CaptionVocabulary])
+def test_neither_direction_is_better(metric):
+    assert metric.higher_is_better is None
+
+
+@pytest.mark.parametrize("metric", [CaptionLength, CaptionVocabulary])
 def test_is_registered(metric):
     assert registry.load("metric", metric.name) is metric

@@ -1,15 +1,20 @@
 """What all metrics of captions share: rows, tokenising in `finish`, and which tokenizer ran."""
 
+import json
 import sys
+from importlib.metadata import version
+from pathlib import Path
 
 import pytest
 
+from mmbench.cli import main
 from mmbench.errors import HarnessError, UsageError
 from mmbench.metrics.bleu import BLEU4
 from mmbench.metrics.caption_length import CaptionLength
 from mmbench.metrics.captions import tokenize
+from mmbench.metrics.cider_d import CIDErD
 from mmbench.metrics.java import find_java
-from mmbench.metrics.metric import as_columns, score_all
+from mmbench.metrics.metric import ERROR, as_columns, score_all
 from mmbench.metrics.ptb_tokenizer import ptb_missing
 from mmbench.sample import Prediction, Sample
 
@@ -79,10 +84,36 @@ def test_references_of_one_number_each_stay_lists():
     assert references == [["b", "c"], ["e", "f"]]
 
 
+@pytest.mark.parametrize("metric", [CaptionLength, BLEU4, CIDErD])
+def test_references_that_are_punctuation_only_fail_their_sample(metric):
+    """One that is stays where another has words. The other images are scored as if it were not there."""
+    metric = metric(tokenizer="simple")
+    pairs = [("a dog", ["a dog runs", "..."]), ("a cat", ["...", "!"]), ("red", ["it is red"])]
+    finished = metric.finish(rows(metric, *pairs))
+    assert finished[ERROR].tolist() == [None, "every reference is empty after tokenisation", None]
+    expected = metric.finish(rows(metric, pairs[0], pairs[2]))
+    assert {name: values[[0, 2]].tolist() for name, values in finished.items() if name != ERROR} == {
+        name: values.tolist() for name, values in expected.items()
+    }
+    assert metric.finish(rows(metric, pairs[1]))[ERROR].tolist() == ["every reference is empty after tokenisation"]
+
+
+def test_references_that_are_punctuation_only_are_in_the_record(path, monkeypatch, capsys):
+    monkeypatch.chdir(path)
+    lines = [{"id": n, "prediction": "a dog", "references": said} for n, said in enumerate([["A dog."], ["...", "!"]])]
+    Path("p.jsonl").write_text("\n".join(map(json.dumps, lines)), encoding="utf-8")
+    asked = ["--predictions", "p.jsonl", "--protocol", "tokenizer=simple", "--on-error", "skip", "--json"]
+    assert main(["score", "--task", "captioning", *asked]) == 0
+    record = json.loads(capsys.readouterr().out)
+    assert [failure["reason"] for failure in record["failures"]] == ["every reference is empty after tokenisation"]
+    assert (record["metrics"]["bleu_1"]["value"], record["metrics"]["bleu_1"]["n"]) == (pytest.approx(1), 1)
+
+
 @needs_java
 def test_auto_is_ptb_where_it_can_run():
-    assert CaptionLength().settings() == {"tokenizer": "ptb"}
-    assert CaptionLength(tokenizer="ptb").settings() == {"tokenizer": "ptb"}
+    ran = {"tokenizer": "ptb", "pycocoevalcap": version("pycocoevalcap"), "java": find_java().release}
+    assert CaptionLength().settings() == ran
+    assert CaptionLength(tokenizer="ptb").settings() == ran
     assert CaptionLength(tokenizer="simple").settings() == {"tokenizer": "simple"}
 
 

@@ -1,11 +1,14 @@
 """Reference: the paper's formula on vectors that the parts of the CLIP model give when called one by one."""
 
+from hashlib import sha256
+
 import numpy as np
 import pytest
 import torch
 from PIL import Image
 from transformers import BertConfig, CLIPConfig, CLIPModel, CLIPTokenizer
 
+from mmbench.data.decode import DecodeError
 from mmbench.errors import UsageError
 from mmbench.metrics.clip_score import CLIPScore
 from mmbench.metrics.metric import as_columns, score_all
@@ -83,6 +86,8 @@ def test_images_may_be_files_and_of_any_mode(metric, tmp_path):
     image = picture(0)
     image.save(tmp_path / "image.png")
     assert row(metric, "dog", tmp_path / "image.png") == row(metric, "dog", image)
+    cell = {"bytes": (tmp_path / "image.png").read_bytes(), "path": None}  # as the hub has it
+    assert row(metric, "dog", cell) == row(metric, "dog", image)
     image.convert("L").save(tmp_path / "grey.png")
     assert row(metric, "dog", tmp_path / "grey.png") == row(metric, "dog", image.convert("L"))
 
@@ -94,13 +99,20 @@ def test_long_captions_are_cut(metric):
 def test_a_sample_without_its_image_fails(metric, tmp_path):
     with pytest.raises(ValueError, match="the sample has no image"):
         metric.row(Prediction("dog"), Sample("s", {}, ["dog"]))
-    with pytest.raises(FileNotFoundError):
+    with pytest.raises(DecodeError, match=f"^{tmp_path.name}/missing.png: no such file$"):
         row(metric, "dog", tmp_path / "missing.png")
 
 
 def test_settings_say_what_scored(metric, clip):
-    expected = {"clip": str(clip), "clip_revision": None, "weight": 2.5, "prompt": "A photo depicts "}
-    assert metric.settings() == expected
+    """Of a folder the last two parts of its path, and what `sha256sum` says of its weights."""
+    found = metric.settings()
+    assert found == {
+        "clip": f"{clip.parent.name}/{clip.name}",
+        "clip_revision": sha256((clip / "model.safetensors").read_bytes()).hexdigest(),
+        "weight": 2.5,
+        "prompt": "A photo depicts ",
+    }
+    assert str(clip.parent) not in str(found)
 
 
 def test_model_that_cannot_be_used(clip, tmp_path):

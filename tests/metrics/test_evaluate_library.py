@@ -1,9 +1,7 @@
 """Metrics of the evaluate library as ours. Reference: what their scripts compute, and our own on the same texts."""
 
-import importlib
 import json
 import re
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -47,15 +45,9 @@ SHARE = "{'share': sum(p == r for p, r in zip(predictions, references)) / len(pr
 ANY = "sum(p in r for p, r in zip(predictions, references)) / len(predictions)"
 
 
-@pytest.fixture(scope="module", autouse=True)
-def modules(tmp_path_factory: pytest.TempPathFactory):
-    """The library copies scripts into a folder of its own, here a temporary one, and imports them from there."""
-    config = importlib.import_module("evaluate").config
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("HF_HUB_OFFLINE", "1")
-        patch.setattr(config, "HF_MODULES_CACHE", tmp_path_factory.mktemp("modules"))
-        patch.setattr(sys, "path", [*sys.path])
-        yield
+@pytest.fixture(autouse=True)
+def _offline(monkeypatch):
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
 
 
 def script(folder: Path, name: str, *, kind: str = "string", forms: str = "[one]", result: str = SHARE) -> str:
@@ -149,7 +141,12 @@ def test_numbers_are_parsed(tmp_path, kind, text, number):
         ("{'none': None, 'flag': True}", np.nan, {"entry": None, "others": {"none": None, "flag": True}}),
         ("{'a': __import__('numpy').float32(0.5)}", 0.5, {"entry": "a", "others": {}}),
         ("{'nested': {1: [0.5]}}", np.nan, {"entry": None, "others": {"nested": {"1": [0.5]}}}),
-        ("[][0]", np.nan, {"error": "IndexError: list index out of range"}),
+        ("[][0]", np.nan, {"not_computed": "IndexError: list index out of range"}),
+        (
+            "open('/somewhere/at/home/words.txt')",
+            np.nan,
+            {"not_computed": "FileNotFoundError: home/words.txt: No such file or directory"},
+        ),
     ],
 )
 def test_which_entry_is_the_value(tmp_path, result, value, details):
@@ -210,6 +207,18 @@ def test_names_without_a_metric(name, tmp_path, monkeypatch):
     (folder / f"{folder.name}.py").write_text("raise SystemExit('run')", encoding="utf-8")
     with pytest.raises(UsageError, match=r"evaluate:.*PATH\.py|expected the name of a metric"):
         load_metric(f"evaluate:{name}")
+
+
+@pytest.mark.parametrize("place", ["evaluate-metric/bleu", "bleu", "metrics/bleu", "."])
+def test_code_in_the_working_directory_is_not_run(place, tmp_path, monkeypatch):
+    """The library itself would run the first for `evaluate-metric/bleu`, and the second for `bleu`."""
+    monkeypatch.chdir(tmp_path)
+    folder = tmp_path / place
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "bleu.py").write_text("open('was_run', 'w').close()", encoding="utf-8")
+    with pytest.raises(UsageError, match="would run in place of" if "-" in place else r"neither stored here nor"):
+        load_metric("evaluate:bleu")
+    assert not (tmp_path / "was_run").exists()
 
 
 def test_command_line(tmp_path, monkeypatch, capfd):

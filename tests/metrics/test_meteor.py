@@ -1,6 +1,7 @@
 """Reference: METEOR 1.5 itself, live in tests/reference; here the formula, and what happens without Java."""
 
 import sys
+from importlib.metadata import version
 
 import numpy as np
 import pytest
@@ -49,6 +50,13 @@ def test_without_what_it_needs_there_is_no_score_and_a_reason(without):
     assert without in metric.settings()["not_computed"]
     assert without in metric.details(metric.select(columns))["not_computed"]
     assert metric.settings()["tokenizer"] == "simple"
+    assert "java" not in metric.settings()
+
+
+@pytest.mark.skipif(METEOR().lacking is not None, reason=f"METEOR needs {METEOR().lacking}")
+def test_settings_name_the_versions_it_runs_by_whatever_tokenises():
+    expected = {"tokenizer": "simple", "pycocoevalcap": version("pycocoevalcap"), "java": find_java().release}
+    assert METEOR(tokenizer="simple").settings() == expected
 
 
 def test_is_registered():

@@ -7,6 +7,7 @@ from mmbench.metrics.macro_f1 import MacroF1
 from mmbench.metrics.mean_class_recall import MeanClassRecall
 from mmbench.registry import registry
 from mmbench.sample import Prediction, Sample
+from mmbench.stats.intervals import interval
 
 BOTH = pytest.mark.parametrize("metric", [MacroF1(), MeanClassRecall()], ids=lambda metric: metric.name)
 
@@ -80,6 +81,22 @@ def test_statistics_stay_small_with_many_classes(metric):
     statistics = metric.statistics(columns(target, np.roll(target, 1)))
     assert statistics.shape == (50_000, 3000)
     assert statistics.nnz == 100_000
+
+
+def test_interval_of_macro_f1_holds_its_value_with_many_classes():
+    """With ten samples a class, the value lies above all percentiles of its resamples."""
+    rng = np.random.default_rng(0)
+    target, other = rng.integers(1000, size=(2, 10_000))
+    rows = columns(target.astype(str), np.where(rng.random(10_000) < 0.5, target, other).astype(str))
+    found = interval(MacroF1(), rows, None, resamples=299)
+    assert found.method == "basic-bootstrap"
+    assert found.low <= found.value < found.high
+
+
+def test_interval_of_macro_f1_ends_at_one():
+    target = np.repeat(np.arange(50), 4).astype(str)
+    found = interval(MacroF1(), columns(target, np.where(np.arange(200) == 7, "wrong", target)), None, resamples=299)
+    assert found.low < found.value < found.high <= 1
 
 
 @BOTH

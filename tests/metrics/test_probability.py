@@ -2,11 +2,13 @@
 
 import json
 import math
+from pathlib import Path
 
 import numpy as np
 import pytest
 from scipy import sparse
 
+from mmbench.cli import main
 from mmbench.metrics.brier import Brier
 from mmbench.metrics.ece import ECE
 from mmbench.metrics.metric import as_columns, families, score_all
@@ -66,8 +68,9 @@ def test_target_outside_the_labels_has_no_probability_and_the_last_rank():
 
 
 def test_ties_are_broken_against_the_target():
-    assert [row([1.0, 2.0, 2.0, 2.0], target)["target_rank"] for target in "abcd"] == [4, 3, 3, 3]
-    assert row([0.0] * 8, "a")["target_rank"] == 8
+    """But the predicted label is the first, so that top-k accuracy is no less than accuracy."""
+    assert [row([1.0, 2.0, 2.0, 2.0], target)["target_rank"] for target in "abcd"] == [4, 1, 3, 3]
+    assert [row([0.0] * 8, target)["target_rank"] for target in "ab"] == [1, 8]
     assert row([0.0, -math.inf, -math.inf], "b")["target_rank"] == 3
     # Far apart as scores, both 0 as probabilities: no tie.
     assert row([0.0, -2000.0, -3000.0], "b")["target_rank"] == 2
@@ -77,8 +80,8 @@ def test_top5_counts_the_first_five():
     scores = [8.0, 7.0, 6.0, 5.0, 4.0, 3.0, 2.0, 1.0]
     assert [value(Top5Accuracy(), row(scores, target)) for target in LABELS] == [1, 1, 1, 1, 1, 0, 0, 0]
     assert value(Top5Accuracy(), *(row(scores, target) for target in LABELS)) == 5 / 8
-    assert value(Top5Accuracy(), row([0.0] * 6, "a")) == 0
-    assert value(Top5Accuracy(), row([0.0] * 5, "a")) == 1
+    assert [value(Top5Accuracy(), row([0.0] * 6, target)) for target in "ab"] == [1, 0]
+    assert value(Top5Accuracy(), row([0.0] * 5, "b")) == 1
 
 
 def test_nll_is_clipped_as_scikit_learn_clips():
@@ -110,6 +113,27 @@ def test_ece_bins_are_open_below_and_closed_above(edge):
     at, below, above = edge / 15, edge / 15 - 0.01, min(edge / 15 + 0.01, 1.0)
     bins = [int(np.flatnonzero(ECE().statistics(rows([c], [1])).toarray()[0])[0]) for c in (below, at, above)]
     assert bins == [edge - 1, edge - 1, min(edge, 14)]
+
+
+@pytest.mark.parametrize("edge", range(1, 15))
+def test_ece_bins_are_closed_above_for_what_comes_as_logarithms(edge):
+    """A float32 logarithm gives 9/15 back as 0.6000000x."""
+    found = row(log(edge / 15, 1 - edge / 15), "a", value="a")
+    statistics = ECE().statistics({name: np.array([number]) for name, number in found.items()})
+    assert int(statistics.indices[0]) == edge - 1
+
+
+def test_ece_by_hand_through_the_command_line(tmp_path, monkeypatch, capsys):
+    """Ten at .6, 3 right, in the bin that ends there; ten at .65, all right, in the next: (.3 + .35) / 2."""
+    monkeypatch.chdir(tmp_path)
+    lines = [
+        {"id": n, "prediction": "a", "target": "ab"[3 <= n < 10], "probabilities": {"a": p, "b": 1 - p}}
+        for n, p in enumerate([0.6] * 10 + [0.65] * 10)
+    ]
+    Path("p.jsonl").write_text("\n".join(map(json.dumps, lines)), encoding="utf-8")
+    asked = ["--task", "image_classification", "--predictions", "p.jsonl", "--metric", "ece", "--json"]
+    assert main(["score", *asked]) == 0
+    assert json.loads(capsys.readouterr().out)["metrics"]["ece"]["value"] == pytest.approx(0.325)
 
 
 def test_ece_bin_of_equal_probabilities():

@@ -151,8 +151,18 @@ def test_one_modality_alone_cannot_be_scored():
 
 def test_vector_of_another_length_is_told_and_is_no_candidate():
     found = TextToImageRAt1().finish(as_columns(TextToImageRAt1(), [*ROWS, row("text", "b", [1.0, 2.0, 3.0])]))
-    assert found[ERROR].tolist() == [None] * 5 + ["its vector has 3 numbers; most have 2"]
+    assert found[ERROR].tolist() == [None] * 5 + ["it has a vector of 3 numbers; most have 2"]
     assert found["candidates"].tolist()[:2] == [3, 3]
+
+
+def test_items_left_alone_by_a_vector_of_another_length_are_told_so():
+    rows = [*ROWS, row("image", "c", [0.1, 0.1]), row("image", "d", [0.2, 0.1]), row("text", "c", [1.0, 2.0, 3.0])]
+    assert TextToImageRAt1().finish(as_columns(TextToImageRAt1(), rows))[ERROR].tolist() == [
+        *[None] * 5,
+        "the text that is relevant to it has a vector of 3 numbers; most have 2",
+        "no text that is relevant to it was scored",
+        "it has a vector of 3 numbers; most have 2",
+    ]
 
 
 def test_equal_texts_of_two_images_are_two_items():

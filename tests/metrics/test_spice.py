@@ -75,6 +75,8 @@ def test_asks_and_reads_by_image(machine, monkeypatch):
     columns = metric.measure(Captions(["a dog", "a cat's"], [["the dog", "dogs"], ["cats"]]))
     assert columns["score"].tolist() == [0.5, 0.25]
     assert metric.aggregate(columns) == 0.375
+    assert metric.settings()["java"] == "1.8.0_292"
+    assert "pycocoevalcap" in metric.settings()
     assert json.loads((folder / "asked").read_text()) == [
         {"image_id": 0, "test": "a dog", "refs": ["the dog", "dogs"]},
         {"image_id": 1, "test": "a cat's", "refs": ["cats"]},

@@ -100,6 +100,8 @@ def test_one_answer_does_not_count(metric):
     assert interval(metric, metric.select(columns), None, resamples=99).n == 2
     assert metric.aggregate(columns) == pytest.approx(1 / 6)
     assert np.isnan(score_all(metric, rows[:2]))
+    assert metric.details(columns) == {"single_answer_questions": 2}
+    assert metric.details(as_columns(metric, rows[2:])) is None
 
 
 @BOTH

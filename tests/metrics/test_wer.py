@@ -1,6 +1,7 @@
 """Word and character error rates. Reference: jiwer 4 after whisper-normalizer (`golden/wer.json`)."""
 
 import json
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -147,6 +148,21 @@ def test_options_are_checked():
 )
 def test_compounds(reference, hypothesis, expected):
     assert compound_edits(reference.split(), hypothesis.split()) == expected
+
+
+def test_compounds_of_long_texts_need_little_memory():
+    """One row of the table of edits a time, and as many as a split word has parts."""
+    reference = [f"word{n % 97}" for n in range(1000)]
+    hypothesis = [word for n, word in enumerate(reference) if n % 10]
+    hypothesis[500:500] = ["extra"]
+    tracemalloc.start()
+    try:
+        found = compound_edits([*reference, "wi", "fi"], [*hypothesis, "wifi"])
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert found == (0, 100, 1, 902)
+    assert peak < 2_000_000
 
 
 def test_compounds_count_under_open_asr_only():

@@ -40,6 +40,7 @@ def test_text_has_every_key_in_order(example_text, record):
         "metrics",
         "breakdowns",
         "details",
+        "against",
         "cost",
         "failures",
         "environment",

@@ -86,7 +86,7 @@ def test_ece_equals_torchmetrics_off_the_edges(seed, n, classes, width):
     targets = rng.integers(classes, size=n)
     probability = softmax(scores.astype(np.float64), axis=1)
     place = probability.max(axis=1) * 15
-    assume(np.abs(place - np.round(place)).min() > 1e-5)  # its bins are [lo, hi), between edges in single precision
+    assume(np.abs(place - np.round(place)).min() > 3e-5)  # its bins are [lo, hi), and ours end 1e-6 above an edge
     expected = multiclass_calibration_error(
         torch.from_numpy(probability), torch.from_numpy(targets), num_classes=classes, n_bins=15, norm="l1"
     )

@@ -88,6 +88,13 @@ def test_broken_an4(an4, transcription, message):
         load(an4)
 
 
+def test_an4_with_a_file_listed_twice(an4):
+    listed = an4 / "etc" / "an4_test.fileids"
+    text(listed, listed.read_text() + "other/menk/cen1-menk-b\n")
+    with pytest.raises(UsageError, match=r"an4_test\.fileids:3: id 'cen1-menk-b' is there twice; .*\.fileids:2"):
+        load(an4)
+
+
 def test_an4_without_files(tmp_path, an4):
     samples = load(an4)  # annotations are whole; the sound is missed when it is decoded
     assert samples[0].duration is None

@@ -71,6 +71,7 @@ def test_manifest_with_speakers_ids_conditions_and_splits(tmp_path):
         ("3", "1", {"condition": "clean"}),
     ]
     assert [s.id for s in speech(tmp_path, "dev")] == ["1"]
+    assert ASR().load(datasets.speech_manifest.at(tmp_path), "test").splits == ("test", "dev")
     with pytest.raises(UsageError, match=r"unknown split of .*manifest\.jsonl 'train'; known: dev, test"):
         speech(tmp_path, "train")
     manifest(tmp_path / "manifest.jsonl", [*rows, {"file": "4.wav", "text": "x"}])
@@ -81,7 +82,28 @@ def test_manifest_with_speakers_ids_conditions_and_splits(tmp_path):
 def test_manifest_of_its_split_comes_first(tmp_path):
     text(tmp_path / "dev.tsv", "file\ttext\na.wav\tdevelopment\n")
     text(tmp_path / "manifest.tsv", "file\ttext\na.wav\tany\n")
-    assert [s.target for s in (*speech(tmp_path, "dev"), *speech(tmp_path, "other"))] == ["development", "any"]
+    assert [s.target for s in (*speech(tmp_path, "dev"), *speech(tmp_path, "test"))] == ["development", "any"]
+
+
+def test_manifest_without_splits_is_one_split(tmp_path):
+    """It would answer any name with the same rows."""
+    text(tmp_path / "manifest.tsv", "file\ttext\na.wav\tany\n")
+    text(tmp_path / "dev.tsv", "file\ttext\na.wav\tdevelopment\n")
+    told = r"manifest\.tsv: no field 'split', and not called after 'train', so all of it is 'test'"
+    for place in (tmp_path, tmp_path / "manifest.tsv"):
+        with pytest.raises(UsageError, match=told):
+            speech(place, "train")
+    assert [s.target for s in speech(tmp_path / "dev.tsv", "dev")] == ["development"]
+    assert [s.target for s in speech(tmp_path / "dev.tsv")] == ["development"]
+    assert [s.target for s in speech(tmp_path / "manifest.tsv", "all", default_split="all")] == ["any"]
+
+
+@pytest.mark.parametrize("name", ["train.json", "train_manifest.json", "train.jsonl"])
+def test_manifest_as_nemo_names_it(tmp_path, name):
+    manifest(tmp_path / name, [{"audio_filepath": "a.wav", "duration": 1.5, "text": "one"}])
+    assert [s.target for s in speech(tmp_path, "train")] == ["one"]
+    manifest(tmp_path / "manifest.json", [{"audio_filepath": "a.wav", "duration": 1.5, "text": "any"}])
+    assert [s.target for s in speech(tmp_path)] == ["any"]
 
 
 def test_manifest_with_parts_of_files(tmp_path):
@@ -112,7 +134,7 @@ def test_manifest_with_absolute_paths(tmp_path):
         ("m.jsonl", '{"file": "a.wav", "text": 5}\n', r"m\.jsonl:1: field 'text': expected str, found int 5"),
         ("m.jsonl", '{"file": "a.wav"}\n', r"m\.jsonl:1: no field for the text"),
         ("m.jsonl", '{"file": "a.wav", "text": "x"\n', r"m\.jsonl:1: not JSON"),
-        ("m.jsonl", "[1]\n", r"m\.jsonl:1: expected a JSON object, found list"),
+        ("m.jsonl", "[1]\n", r"m\.jsonl:1: expected one JSON object a line \(JSON Lines\), found the begin"),
         ("m.jsonl", '{"file": "a.wav", "text": "x", "offset": 1}\n', r"m\.jsonl:1: no field 'duration'"),
         ("m.jsonl", '{"file": "a.wav", "text": "x", "offset": "1", "duration": 1}\n', r"field 'offset': expected int"),
     ],
@@ -138,11 +160,12 @@ def test_sound_that_is_broken_does_not_keep_the_others_from_loading(tmp_path):
     sound(tmp_path / "nothing.wav", seconds=0)
     soundfile.write(tmp_path / "nan.wav", np.full(8, np.nan), RATE, subtype="FLOAT")
     files = ["good.wav", "short.wav", "empty.wav", "nothing.wav", "nan.wav", "absent.wav"]
+    files.append("no\0file.wav")
     text(tmp_path / "manifest.tsv", "file\ttext\n" + "".join(f"{file}\twords\n" for file in files))
     samples = speech(tmp_path)
-    assert [sample.duration for sample in samples] == [0.5, None, None, 0.0, 8 / RATE, None]
+    assert [sample.duration for sample in samples] == [0.5, None, None, 0.0, 8 / RATE, None, None]
     assert len(decoded(samples[0]).samples) == 8_000
-    reasons = ["truncated", "an empty file", "its length is 0", "8 samples are NaN", "no such file"]
+    reasons = ["truncated", "an empty file", "its length is 0", "8 samples are NaN", "no such file", "cannot be"]
     for sample, reason in zip(samples[1:], reasons, strict=True):
         with pytest.raises(ValueError, match=rf"{sample.id}: .*{reason}"):
             decoded(sample)

@@ -7,6 +7,7 @@ from mmbench_tasks.asr import datasets
 from mmbench_tasks.asr.task import ASR
 
 from mmbench.data.audio import AudioSlice, load_audio
+from mmbench.data.hub import HubRows
 from mmbench.errors import UsageError
 
 RATE = 16_000
@@ -81,6 +82,12 @@ def test_librispeech_id_twice(librispeech):
         load("librispeech", librispeech, "test-clean", **COUNT)
 
 
+def test_librispeech_file_outside(librispeech):
+    text(librispeech / "test-clean/237/1/237-1.trans.txt", "../../x OUT\n")
+    with pytest.raises(UsageError, match=r"trans\.txt:1: file '\.\./\.\./x\.flac' lies outside the data set"):
+        load("librispeech", librispeech, "test-clean", **COUNT)
+
+
 def test_folder_of_neither_layout(librispeech):
     with pytest.raises(UsageError, match=r"no LibriSpeech/dev-clean/SPEAKER/.*\.trans\.txt there either") as told:
         load("librispeech", librispeech, "dev-clean", **COUNT)
@@ -128,6 +135,23 @@ def test_copy_of_the_hub_leaves_out_what_the_corpus_does_not_score(tmp_path):
     parquet(tmp_path / "copy", cells(tmp_path, ["one", "ignore_time_segment_in_scoring", "three"]), "test")
     samples = load("tedlium", tmp_path / "copy", "test")
     assert [(s.id, s.target) for s in samples] == [("test/0", "one"), ("test/2", "three")]
+
+
+def test_texts_of_a_copy_of_the_hub_are_looked_through_without_the_sound(tmp_path, monkeypatch):
+    parquet(tmp_path / "copy", cells(tmp_path, ["one", "ignore_time_segment_in_scoring", "three"]), "test")
+    monkeypatch.setattr(HubRows, "__getitem__", None)  # whole rows, which hold the sound
+    assert len(ASR().load(datasets.tedlium.at(tmp_path / "copy"), "test")) == 2
+
+
+@pytest.mark.parametrize("name", ["librispeech", "tedlium"])
+def test_copy_of_the_hub_with_one_speaker_has_no_groups(tmp_path, name):
+    """As in files: with one cluster there would be no interval. Rows that are no samples do not count."""
+    rows = cells(tmp_path, ["one", "ignore_time_segment_in_scoring"])
+    if name == "librispeech":
+        rows = rows[:1]
+    parquet(tmp_path / "copy", rows, "test")
+    (sample,) = load(name, tmp_path / "copy", "test", splits={})
+    assert (sample.target, sample.group) == ("one", None)
 
 
 def test_copy_of_the_hub_with_a_damaged_cell(tmp_path):
@@ -195,17 +219,25 @@ def test_hub_that_cannot_be_reached(monkeypatch):
 # FLEURS
 
 
+def test_fleurs_of_the_hub_is_grouped_by_sentence(tmp_path):
+    rows = [{**cell, "id": number // 2} for number, cell in enumerate(cells(tmp_path, ["a", "b", "c"]))]
+    parquet(tmp_path / "copy", [{**row, "transcription": row.pop("text")} for row in rows], "test")
+    assert [s.group for s in load("fleurs", tmp_path / "copy", "test")] == ["0", "0", "1"]
+
+
 def test_fleurs(tmp_path):
     folder = tmp_path / "data" / "en_us"
     row = "{}\t{}.wav\tRaw, {}.\traw {}\tr a w | x |\t8000\tFEMALE\n"
-    text(folder / "dev.tsv", row.format(1, 17, "One", "one") + row.format(1, 18, 'It"s', 'it"s'))
-    for name in (17, 18):
+    rows = [(1, 17, "One", "one"), (1, 18, "One", "one"), (2, 19, 'It"s', 'it"s')]
+    text(folder / "dev.tsv", "".join(row.format(*each) for each in rows))
+    for name in (17, 18, 19):
         sound(folder / "audio" / "dev" / f"{name}.wav")
     for place in (tmp_path, tmp_path / "data", folder):
         samples = load("fleurs", place, "validation")
         assert [(s.id, s.target, s.group, s.duration) for s in samples] == [
-            ("17", "raw one", None, 0.5),
-            ("18", 'raw it"s', None, 0.5),
+            ("17", "raw one", "1", 0.5),
+            ("18", "raw one", "1", 0.5),
+            ("19", 'raw it"s', "2", 0.5),
         ]
     (folder / "audio" / "dev").rename(folder / "dev")  # where the archive is unpacked beside the table
     assert len(decoded(load("fleurs", folder, "validation")[0]).samples) == 8_000

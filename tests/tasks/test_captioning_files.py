@@ -100,7 +100,7 @@ def test_flickr8k(flickr8k_folder, tmp_path):
         ("a.jpg\tA dog\n", "a.jpg", r"Flickr8k\.token\.txt:1: expected 'IMAGE#NUMBER<tab>CAPTION', found 'a\.jpg"),
         ("#0\tA dog\n", "a.jpg", r"token\.txt:1: expected"),
         ("a.jpg#0\tA\na.jpg#0\tB\n", "a.jpg", r"token\.txt:2: id 'a\.jpg#0' is there twice; the first is at .*:1"),
-        ("a.jpg#0\t \n", "a.jpg\n", r"testImages\.txt:1: id 'a\.jpg': caption 1 is empty"),
+        ("a.jpg#0\t \n", "a.jpg\n", r"Flickr8k\.token\.txt:1: image 'a\.jpg': the caption is empty"),
         (b"a.jpg#0\tA\nb.jpg#0\t\xe9\n", "a.jpg", r"token\.txt:2: not UTF-8 text \(byte 0xe9\)"),
         (TOKENS, "a.jpg\nc.jpg\n", r"testImages\.txt:2: image 'c\.jpg' has no captions in Flickr8k\.token\.txt"),
         (TOKENS, "a.jpg\na.jpg\n", r"testImages\.txt:2: id 'a\.jpg' is there twice; the first is at .*:1"),
@@ -186,6 +186,7 @@ def test_captions_json(tmp_path):
         assert samples["x"].meta == {"domain": "far"}
         assert read(captions_json.at(tmp_path / name), "all") == samples
         assert list(read(captions_json.at(tmp_path), "test")) == ["x"]
+        assert open_captions(captions_json.at(tmp_path), "test").splits == ("all", "test", "train")
         refuses(captions_json.at(tmp_path), "tset", f"{name}: no entry has .* 'tset'; there is all, test, train$")
         (tmp_path / name).unlink()
     refuses(captions_json.at(tmp_path), "all", r"has no captions\.json or captions\.jsonl")
@@ -196,14 +197,14 @@ def test_captions_json(tmp_path):
 @pytest.mark.parametrize(
     ("entries", "message"),
     [
-        ([5], "expected an object, found int"),
+        ([5], "expected a JSON object, found int"),
         ([{"captions": ["A."]}], "no field 'file_name'"),
         ([{"file_name": 5, "captions": ["A."]}], "field 'file_name': expected str, found int 5"),
         ([{"file_name": "a.jpg"}], r"id 'a\.jpg': no field 'captions'"),
         ([{**ENTRY, "captions": "A."}], r"id 'a\.jpg': field 'captions': expected list, found str 'A\.'"),
         ([{**ENTRY, "captions": ["A.", 5]}], r"id 'a\.jpg': field 'captions': expected texts, found int 5"),
         ([{**ENTRY, "captions": []}], r"id 'a\.jpg': there are no captions"),
-        ([{**ENTRY, "captions": ["A.", "\u2028"]}], r"id 'a\.jpg': caption 2 is empty"),
+        ([{**ENTRY, "captions": ["A.", "\u2028"]}], r"id 'a\.jpg': caption 2: the caption is empty"),
         ([{**ENTRY, "id": 2.5}], "field 'id': expected str or int, found float 2.5"),
         ([{**ENTRY, "domain": None}], r"id 'a\.jpg': field 'domain': expected str, found NoneType None"),
         ([{**ENTRY, "file_name": "../../x.jpg"}], r"file '\.\./\.\./x\.jpg' lies outside the data set"),
@@ -213,7 +214,6 @@ def test_damaged_captions_json(tmp_path, entries, message):
     write(tmp_path / "captions.json", [{**ENTRY, "id": "first"}, *entries])
     refuses(captions_json.at(tmp_path), "all", rf"{tmp_path.name}/captions\.json: entry 2: .*{message}")
     write(tmp_path / "captions.jsonl", lines({**ENTRY, "id": "first"}, *entries))
-    message = message.replace("expected an object, found", "expected a JSON object, found")
     refuses(captions_json.at(tmp_path / "captions.jsonl"), "all", rf"{tmp_path.name}/captions\.jsonl:2: .*{message}")
 
 
@@ -225,7 +225,7 @@ def test_captions_json_with_an_id_twice(tmp_path):
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ({"a.jpg": ["A."]}, r"captions\.json: expected a list, found dict"),
+        ({"a.jpg": ["A."]}, r"captions\.json: expected a JSON list, found dict"),
         ([], "captions-json all: no samples found"),
         ('[{"file_name": "a.jpg",\n "captions": ["A."]', r"captions\.json:2: not JSON"),
         (b'[{"file_name": "a.jpg",\n\n "captions": ["\xe9"]}]', r"captions\.json:3: not UTF-8 text"),

@@ -154,6 +154,22 @@ def test_cifar_100_has_fine_labels(tmp_path):
         ("test_batch.bin", None, "/test_batch.bin: No such file or directory"),
         ("batches.meta.txt", None, "/batches.meta.txt: No such file or directory"),
         ("batches.meta.txt", b"air\xffplane\n", "/batches.meta.txt:1: not UTF-8"),
+        (
+            "batches.meta.txt",
+            CIFAR_10_NAMES.replace("bird\n", "bird\n\n").encode(),
+            "/batches.meta.txt:4: expected the name of a class, found an empty line",
+        ),
+        (
+            "batches.meta.txt",
+            CIFAR_10_NAMES.replace("deer", "bird").encode(),
+            "/batches.meta.txt:5: 'bird' is there twice; the first is at 3",
+        ),
+        (
+            "batches.meta.txt",
+            CIFAR_10_NAMES.replace("truck\n", "").encode(),
+            "/batches.meta.txt: expected 10 names of classes, found 9",
+        ),
+        ("batches.meta.txt", b"", "/batches.meta.txt:1: expected the name of a class, found an empty line"),
     ],
 )
 def test_damaged_cifar(tmp_path, file, content, message):

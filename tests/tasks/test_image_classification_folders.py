@@ -58,12 +58,14 @@ def test_folders_by_split_and_class(write):
     assert samples[0].group is None
     assert [load_image(samples[i].inputs["image"]).getpixel((0, 0))[0] for i in range(4)] == [1, 0, 4, 2]
     assert pairs(load(image_folder, folder, "train")) == [("train/cat/1.png", "cat")]
+    assert samples.splits == ("test", "train")
 
 
 def test_folders_by_class_are_one_split(write):
     folder = write("cat/2.png", "dog/1.png")
     (folder / "README.md").touch()
     assert pairs(load(image_folder, folder, "test")) == [("test/dog/1.png", "dog"), ("test/cat/2.png", "cat")]
+    assert load(image_folder, folder, "test").splits == ()
     refused(image_folder, folder, "train", "class folders and no split folders, so it is one split, 'test', and has no")
 
 

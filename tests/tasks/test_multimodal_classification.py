@@ -235,7 +235,5 @@ def test_floors_train_and_run(speech, tmp_path, model):
     record = evaluation.record
     assert record.dataset.n == 100
     assert set(record.breakdowns) == {"image_condition", "audio_condition", "hint"}
-    assert record.cost.throughput.audio_s == pytest.approx(
-        sum(MultimodalClassification().load(card, "test")[index].duration for index in range(100))
-    )
+    assert record.cost.throughput.audio_s is None  # none of them hears
     assert 0 <= record.metrics["accuracy"].value < 0.5

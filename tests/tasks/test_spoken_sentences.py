@@ -145,7 +145,7 @@ def test_unknown_split():
 @pytest.mark.parametrize(
     ("table", "message"),
     [
-        (ROW, r"test\.tsv:1: no column 'file'"),
+        (COLUMNS.replace("file", "sound") + ROW, r"test\.tsv:1: no column 'file'"),
         (COLUMNS + ROW.replace("\t1.5", ""), r"test\.tsv:2: expected 7 fields, found 6"),
         (
             COLUMNS + ROW.replace("1.5", "soon"),

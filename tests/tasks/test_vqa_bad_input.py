@@ -140,15 +140,70 @@ def test_question_that_is_no_object(copy, file):
         at = at[key]
     at[data.keys[-1]] = ["what?", "yes"]
     data.write(content)
-    assert re.match(rf"{re.escape(data.shown)}.*: expected a JSON object, found list", data.refusal())
+    assert re.match(rf"{re.escape(data.shown)}.*: expected (a|one) JSON object.*, found .*list", data.refusal())
 
 
 @pytest.mark.parametrize("file", [file for file in FILES if FILES[file][0] not in ("chartqa", "gqa")])
 def test_id_that_is_there_twice(copy, file):
-    """ChartQA has no ids, and in GQA's files they are keys, where its number of questions would tell."""
+    """ChartQA has no ids; in GQA's files they are keys, see below."""
     data = copy(file)
     data.change(lambda questions: questions.append(dict(questions[0])), data.keys[:-1])
     assert re.match(rf"{re.escape(data.shown)}:.*twice; the first is at {re.escape(data.shown)}", data.refusal())
+
+
+def test_id_that_is_there_twice_as_a_key(copy):
+    data = copy("testdev_balanced_questions.json")
+    text = data.path.read_text().strip()
+    data.path.write_text(f"{text[:-1]}, {text[1:]}")
+    assert data.refusal() == f"{data.shown}: key '20' is there twice in one object"
+
+
+# Of each file: how an answer that says nothing is written, and one of several that do not.
+ANSWERS = {
+    "v2_mscoco_val2014_annotations.json": ("answers", [{"answer": " "}] * 10),
+    "TextVQA_0.5.1_val.json": ("answers", [""] * 10),
+    "spdocvqa_qas/val_v1.0_withQT.json": ("answers", ["", "\t"]),
+    "test/test_human.json": ("label", ""),
+    "test/test_augmented.json": ("label", " "),
+    "testdev_balanced_questions.json": ("answer", ""),
+    "questions/CLEVR_val_questions.json": ("answer", ""),
+}
+
+
+@pytest.mark.parametrize("file", ANSWERS)
+def test_answer_that_is_empty(copy, file):
+    data = copy(file)
+    field, value = ANSWERS[file]
+    data.change(lambda question: question.update({field: value}))
+    assert re.match(rf"{re.escape(data.shown)}: .*: the answer is empty$", data.refusal())
+
+
+@pytest.mark.parametrize("file", ["TextVQA_0.5.1_val.json", "v2_mscoco_val2014_annotations.json"])
+def test_person_who_said_nothing(copy, file):
+    """Of ten answers one may be empty, as some in VQA v2 are."""
+    data = copy(file)
+    given = [""] + ["red"] * 9
+    rows = given if "Text" in file else [{"answer": answer} for answer in given]
+    data.change(lambda question: question.update(answers=rows))
+    dataset = data.load()
+    assert given in [dataset[index].target for index in range(len(dataset))]
+
+
+@pytest.mark.parametrize("file", ["TextVQA_0.5.1_val.json", "v2_mscoco_val2014_annotations.json"])
+@pytest.mark.parametrize("count", [9, 11])
+def test_answers_of_other_than_ten_people(copy, file, count):
+    data = copy(file)
+    rows = ["red"] * count if "Text" in file else [{"answer": "red"}] * count
+    data.change(lambda question: question.update(answers=rows))
+    assert re.match(rf"{re.escape(data.shown)}: .* \d+: field 'answers': expected 10, found {count}$", data.refusal())
+
+
+@pytest.mark.parametrize("file", [file for file in FILES if "annotations" not in file and "RAD" not in file])
+def test_question_that_is_empty(copy, file):
+    data = copy(file)
+    field = next(name for name in ("question", "query", "sentence") if name in FILES[file][3])
+    data.change(lambda question: question.update({field: " \n"}))
+    assert re.match(rf"{re.escape(data.shown)}:.*: the question is empty$", data.refusal())
 
 
 def test_number_of_questions_that_is_not_the_official_one():
@@ -178,7 +233,7 @@ def test_question_without_annotation(copy):
     data = copy("v2_OpenEnded_mscoco_val2014_questions.json")
     data.change(lambda question: question.update(question_id=9))
     assert re.fullmatch(
-        r"copy/v2_Open\S+_questions.json: entry 1: question_id 9: no annotation in copy/v2_\S+_annotations.json",
+        r"copy/v2_\S+_questions.json: entry 1 of questions: question_id 9: no annotation in copy/v2_\S+ons.json",
         data.refusal(),
     )
 
@@ -187,7 +242,7 @@ def test_annotation_without_question(copy):
     data = copy("v2_OpenEnded_mscoco_val2014_questions.json")
     data.change(lambda questions: questions.pop(), ("questions",))
     assert re.fullmatch(
-        r"copy/v2_mscoco_val2014_annotations.json: entry 1: question_id 42001: no question in copy/v2_Open\S+.json",
+        r"copy/v2_\S+_annotations.json: entry 1 of annotations: question_id 42001: no question in copy/v2_\S+ons.json",
         data.refusal(),
     )
 
@@ -202,7 +257,7 @@ def test_question_and_annotation_of_two_images(copy):
 def test_answers_of_vqa_that_are_none(copy, answers):
     data = copy("v2_mscoco_val2014_annotations.json")
     data.change(lambda annotation: annotation.update(answers=answers))
-    assert re.search("entry 1: question_id 42001: field 'answers'", data.refusal())
+    assert re.search("entry 1 of annotations: question_id 42001: field 'answers'", data.refusal())
 
 
 @pytest.mark.parametrize("file", ["TextVQA_0.5.1_val.json", "spdocvqa_qas/val_v1.0_withQT.json"])
@@ -210,7 +265,7 @@ def test_answers_of_vqa_that_are_none(copy, answers):
 def test_answers_that_are_no_texts(copy, file, answers):
     data = copy(file)
     data.change(lambda question: question.update(answers=answers))
-    assert re.search("entry 1: .*field 'answers': expected", data.refusal())
+    assert re.search("entry 1 of data: .*field 'answers': expected", data.refusal())
 
 
 @pytest.mark.parametrize(
