@@ -22,7 +22,7 @@ class COCOVQA(QuestionReader):
 
     def read(self) -> Iterator[tuple[str, Question]]:
         """The questions in the order of their file; the target is what each person answered."""
-        questions, path = self.file("questions"), self.file("annotations")
+        questions, path = self.files("questions", "annotations")
         annotations = _by_question(path)
         unused = dict.fromkeys(annotations)
         for where, row in entries(read_json(questions), shown(questions), "questions"):

@@ -96,17 +96,25 @@ class QuestionReader(ABC):
         return next((path for path in paths if path.is_dir()), paths[0])
 
     def file(self, option: str) -> Path:
-        """The first file of one of the card's options that is there.
+        """The first file of one of the card's options that is there; see `files`."""
+        return self.files(option)[0]
+
+    def files(self, *options: str) -> list[Path]:
+        """For each of these options of the card the first file that is there.
 
         Raises:
-            UsageError: none is; says how to get them.
+            UsageError: for some there is none; names them all, and says how to get them.
         """
-        paths = self._paths(option)
-        for path in paths:
-            if path.is_file():
-                return path
-        names = " or ".join(path.relative_to(self.folder).as_posix() for path in paths)
-        raise UsageError(f"data set {self.card.name!r}: no {names} in {shown(self.folder)}; {self._remedy()}")
+        paths = [self._paths(option) for option in options]
+        found = [next((path for path in some if path.is_file()), None) for some in paths]
+        there = [path for path in found if path is not None]
+        if len(there) < len(options):
+            missing = [some for some, path in zip(paths, found, strict=True) if path is None]
+            names = " and no ".join(
+                " or ".join(p.relative_to(self.folder).as_posix() for p in some) for some in missing
+            )
+            raise UsageError(f"data set {self.card.name!r}: no {names} in {shown(self.folder)}; {self._remedy()}")
+        return there
 
     def _paths(self, option: str) -> list[Path]:
         names = self.card.options.get(option, [])

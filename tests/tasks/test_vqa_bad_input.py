@@ -319,3 +319,12 @@ def test_format_that_has_no_reader():
     card = datasets.nlvr.model_copy(update={"format": "nlvr2"})
     with pytest.raises(UsageError, match="unknown format of data set nlvr 'nlvr2'; did you mean 'nlvr'"):
         VQA().load(card, "dev")
+
+
+def test_every_file_that_is_missing_is_named(tmp_path):
+    card = datasets.vqa_v2.at(tmp_path)
+    with pytest.raises(
+        UsageError, match=r"no v2_OpenEnded_\S+_questions\.json .* and no v2_\S+_annotations\.json "
+    ) as caught:
+        VQA().load(card, "val")
+    assert "\n" not in str(caught.value)
