@@ -69,13 +69,14 @@ def check_dataset(name: str, data: Path | None, split: str | None, *, decode: bo
     Raises:
         UsageError: no such data set or split.
     """
+    from mmbench.data.card import HubSource
     from mmbench.engine.look import check_split, is_at_hand, open_data, splits_of
 
     task, card = open_data(name, data)
     if split is not None:
         card.check_split(split)
-    if not is_at_hand(card) and not fetch:
-        found = f"on the hub ({card.source.repo}), so nothing was checked"  # type: ignore[union-attr]  # is_at_hand says
+    if isinstance(card.source, HubSource) and not is_at_hand(card) and not fetch:
+        found = f"on the hub ({card.source.repo}), so nothing was checked"
         yield Check(name, "warning", found, "give --data PATH for a copy, or --fetch to load every split")
         return
     for each in [split] if split is not None else splits_of(task, card):

@@ -86,8 +86,8 @@ class StreamedRows:
         try:
             row = next(self._rows, None)
             further = next(self._rows, None) if position == self._length - 1 else None
-        except Exception:
-            self._restart()  # a stream that failed once has ended: the next sample must not be blamed
+        except Exception:  # of any kind: a stream that failed has ended, and the next sample must not be blamed
+            self._restart()
             raise
         if row is None:
             raise HarnessError(f"the stream ended after {position} of {self._length} samples")
@@ -151,7 +151,7 @@ def open_hub(card: DatasetCard, split: str) -> HubRows | StreamedRows:
 
 
 def _local(card: DatasetCard, path: Path, split: str) -> "datasets.Dataset":
-    import datasets  # noqa: PLC0415
+    import datasets  # noqa: PLC0415  # as in `open_hub`
 
     if (path / "dataset_dict.json").is_file() or (path / "state.json").is_file():
         stored = datasets.load_from_disk(str(path))
@@ -180,7 +180,7 @@ def _theirs(card: DatasetCard, split: str) -> str:
 
 def _undecoded(rows: Any) -> Any:
     """Media as bytes or paths: what cannot be decoded must fail where its sample is known, and not here."""
-    import datasets  # noqa: PLC0415
+    import datasets  # noqa: PLC0415  # as in `open_hub`
 
     for name, feature in (rows.features or {}).items():
         if isinstance(feature, datasets.Audio | datasets.Image) and feature.decode:
