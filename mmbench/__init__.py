@@ -11,13 +11,15 @@ from mmbench.registry import register, registry
 
 if TYPE_CHECKING:
     from mmbench.data.card import DatasetCard
+    from mmbench.encoder import Encoder
     from mmbench.engine.evaluate import evaluate
     from mmbench.engine.score import score, score_against
     from mmbench.engine.train import train
     from mmbench.errors import HarnessError, MMBenchError, UsageError
-    from mmbench.fusion import Encoder, Fusion, FusionModel, masked_mean, present
+    from mmbench.fusion import Fusion, masked_mean, present
+    from mmbench.fusion_model import FusionModel
     from mmbench.metrics.metric import Metric
-    from mmbench.model import Batch, Classifies, Embeds, Fits, Generates, Model, Ready, Trains
+    from mmbench.model import Batch, BuildOptions, Classifies, Embeds, Fits, Generates, Model, Ready, Trains
     from mmbench.profile.stage import stage
     from mmbench.record.schema import RunRecord
     from mmbench.sample import Audio, Dataset, Modality, Prediction, Sample
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Audio",
     "Batch",
+    "BuildOptions",
     "Classifies",
     "Dataset",
     "DatasetCard",
@@ -68,9 +71,11 @@ _MODULES = {
     "mmbench.engine.score": ("score", "score_against"),
     "mmbench.engine.train": ("train",),
     "mmbench.errors": ("HarnessError", "MMBenchError", "UsageError"),
-    "mmbench.fusion": ("Encoder", "Fusion", "FusionModel", "masked_mean", "present"),
+    "mmbench.encoder": ("Encoder",),
+    "mmbench.fusion": ("Fusion", "masked_mean", "present"),
+    "mmbench.fusion_model": ("FusionModel",),
     "mmbench.metrics.metric": ("Metric",),
-    "mmbench.model": ("Batch", "Classifies", "Embeds", "Fits", "Generates", "Model", "Ready", "Trains"),
+    "mmbench.model": ("Batch", "BuildOptions", "Classifies", "Embeds", "Fits", "Generates", "Model", "Ready", "Trains"),
     "mmbench.profile.stage": ("stage",),
     "mmbench.record.schema": ("RunRecord",),
     "mmbench.sample": ("Audio", "Dataset", "Modality", "Prediction", "Sample"),

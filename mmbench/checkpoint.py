@@ -8,6 +8,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any, cast
 
+import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save as to_bytes
 from torch import Tensor, nn
@@ -34,23 +35,40 @@ class Header:
     training: dict[str, Any]
 
 
-def save_weights(path: Path, module: nn.Module, header: Header) -> None:
+def save_weights(path: Path, module: nn.Module, header: Header, dtype: torch.dtype = torch.float32) -> None:
     """Write weights and header atomically: the file is whole or not there.
 
+    Args:
+        path: the file.
+        module: whose parameters and buffers are written.
+        header: what the file says of itself.
+        dtype: of the numbers in the file that are float32 in the module; others stay as they are.
+
     Raises:
-        HarnessError: it cannot be written.
+        HarnessError: it cannot be written, or a weight is too large for `dtype`.
     """
     content = {"format": _FORMAT, "model": header.model, "config": header.config, "training": header.training}
+    # Keys stay in their order: a fusion reads modalities in the order that they stand in.
+    text = json.dumps(content)
     # Cloned, since safetensors refuses tensors that share memory (tied weights).
-    tensors = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in module.state_dict().items()}
+    tensors = {name: _as_stored(name, tensor, dtype) for name, tensor in module.state_dict().items()}
     temporary = path.with_name(f".{path.name}.tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        temporary.write_bytes(to_bytes(tensors, metadata={_KEY: json.dumps(content, sort_keys=True)}))
+        temporary.write_bytes(to_bytes(tensors, metadata={_KEY: text}))
         temporary.replace(path)
     except OSError as error:
         temporary.unlink(missing_ok=True)
         raise HarnessError(f"cannot write weights {path}: {error.strerror}") from error
+
+
+def _as_stored(name: str, tensor: Tensor, dtype: torch.dtype) -> Tensor:
+    stored = tensor.detach().cpu().contiguous().clone()
+    if stored.dtype == torch.float32 and dtype != torch.float32:
+        stored = stored.to(dtype)
+        if stored.isinf().any() and not tensor.isinf().any():
+            raise HarnessError(f"{name} has weights too large for {dtype}; store float32 or bfloat16")
+    return stored
 
 
 def check_folder(folder: Path) -> None:

@@ -4,12 +4,13 @@ A model is a protocol, not a base class: anything with these members can be eval
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import Any, Protocol, Self, runtime_checkable
+from dataclasses import dataclass, field, fields, replace
+from typing import Any, Literal, Protocol, Self, get_args, runtime_checkable
 
 import torch
 from torch import Tensor
 
+from mmbench.errors import UsageError, unknown_name
 from mmbench.sample import Dataset, Sample
 
 
@@ -116,6 +117,113 @@ class Fits(Protocol):
     def fit(self, samples: Dataset) -> None:
         """Set the parameters from training samples."""
         ...
+
+
+Representation = Literal["independent", "joint"]
+
+
+@dataclass(frozen=True, slots=True)
+class BuildOptions:
+    """What the user may choose of a new model's construction; where nothing is chosen, the model's own default holds.
+
+    Attributes:
+        encoders: `NAME[:ARGUMENT][,OPTION=VALUE...]` by modality; `from:FILE` is the encoder of a weights file.
+        freeze: modalities whose encoders do not learn.
+        width: of the tokens and of everything after them; `None` for that of an encoder from a file, else the model's.
+        parameters: about how many the whole model shall have, within 5 %: what comes after the encoders is made wider
+            or narrower.
+        options: of the fusion, `OPTION=VALUE`.
+        representation: `independent`, each modality in a space of its own; or `joint`, all in a shared one.
+        modalities: what the model reads of the task's, in this order; `None` for all, as the task orders them.
+    """
+
+    encoders: Mapping[str, str] = field(default_factory=dict)
+    freeze: tuple[str, ...] = ()
+    width: int | None = None
+    parameters: int | None = None
+    options: tuple[str, ...] = ()
+    representation: Representation = "independent"
+    modalities: tuple[str, ...] | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse values that make no sense.
+
+        Raises:
+            UsageError: which one, and what was expected.
+        """
+        for name in ("width", "parameters"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise UsageError(f"{name} must be at least 1, not {value}")
+        if self.representation not in get_args(Representation):
+            raise unknown_name("representation", self.representation, get_args(Representation))
+        if self.modalities == ():
+            raise UsageError("modalities must name at least one, or be None for all")
+        for name in self.modalities or ():
+            if self.modalities and self.modalities.count(name) > 1:
+                raise UsageError(f"modality {name} is named twice")
+
+
+DEFAULT_BUILD = BuildOptions()
+"""Nothing chosen."""
+
+_FLAGS = {
+    "encoders": "--encoder",
+    "freeze": "--freeze",
+    "width": "--budget equal-width=D",
+    "parameters": "--budget equal-params=N",
+    "options": "--option",
+    "representation": "--representation",
+    "modalities": "--modality",
+}
+"""How the command line calls the fields of `BuildOptions`."""
+
+
+def only(kind: str, build: BuildOptions, *allowed: str) -> None:
+    """Refuse what models of a kind would not heed.
+
+    Args:
+        kind: what the user is told of, with its article: `a captioner`.
+        build: what the user chose.
+        allowed: fields of `BuildOptions` that these models heed.
+
+    Raises:
+        UsageError: another field is not at its default; names all such.
+    """
+    chosen = [each.name for each in fields(build) if getattr(build, each.name) != getattr(DEFAULT_BUILD, each.name)]
+    refused = [_FLAGS[name] for name in chosen if name not in allowed]
+    if refused:
+        rest = f"it takes {', '.join(_FLAGS[name] for name in allowed)}" if allowed else "its parts are fixed"
+        raise UsageError(f"{kind} takes no {' or '.join(refused)}; {rest}")
+
+
+@runtime_checkable
+class Configurable(Protocol):
+    """A factory whose models take `BuildOptions`."""
+
+    def configured(self, build: BuildOptions) -> "ModelFactory":
+        """The factory of models that are built so.
+
+        Raises:
+            UsageError: these models have nothing that an option of `build` could set.
+        """
+        ...
+
+
+@runtime_checkable
+class Shares(Protocol):
+    """A factory that makes models of several tasks around the same encoders."""
+
+    def create_together(self, name: str, tasks: "Sequence[tuple[tuple[str, ...], Dataset]]") -> Sequence[Model]:
+        """One untrained model for each task's modalities and training samples; each encoder is in all that use it."""
+        ...
+
+
+@runtime_checkable
+class Smooths(Protocol):
+    """A model whose loss can smooth its labels (Szegedy et al. 2016): the share of probability spread over all."""
+
+    label_smoothing: float
 
 
 class ModelFactory(Protocol):

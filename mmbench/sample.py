@@ -1,9 +1,11 @@
 """What flows in and out of a model: `Sample` with its modalities, target and group; `Prediction`."""
 
+from bisect import bisect_right
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
+from itertools import accumulate
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
@@ -98,6 +100,32 @@ class Subset:
 
     def __getitem__(self, index: int, /) -> Sample:
         return self.dataset[self.indices[index]]
+
+
+class Chain:
+    """The samples of several data sets, one data set after the other."""
+
+    def __init__(self, datasets: Sequence[Dataset]) -> None:
+        self.datasets = datasets
+        self._starts = list(accumulate(map(len, datasets), initial=0))
+
+    def __len__(self) -> int:
+        return self._starts[-1]
+
+    def __getitem__(self, index: int, /) -> Sample:
+        which, position = self.place(index)
+        return self.datasets[which][position]
+
+    def place(self, index: int) -> tuple[int, int]:
+        """Number of the data set that has the sample, and the sample's position there.
+
+        Raises:
+            IndexError: there are not as many samples.
+        """
+        if not 0 <= index < len(self):
+            raise IndexError(f"there is no sample {index} of {len(self)}")
+        which = bisect_right(self._starts, index) - 1
+        return which, index - self._starts[which]
 
 
 def head(dataset: Dataset, count: int | None) -> Dataset:

@@ -78,6 +78,15 @@ class Task(Protocol):
         ...
 
 
+@runtime_checkable
+class Teaches(Protocol):
+    """A task whose samples are not what a model learns from: items to find each other, an image of five texts."""
+
+    def training(self, samples: Dataset) -> Dataset:
+        """What to learn from the training part: pairs of items, or one sample a caption. Validation asks as always."""
+        ...
+
+
 Reader = Callable[[DatasetCard, str], Dataset]
 """Opens one split of a data set."""
 

@@ -7,6 +7,10 @@ import tempfile
 from pathlib import Path
 
 import pytest
+import torch
+
+# More threads than cores that are free wait for each other; and results depend on their number.
+torch.set_num_threads(1)
 
 # The evaluate library copies scripts into a folder that it reads from the environment when it is imported.
 _MODULES = tempfile.mkdtemp(prefix="mmbench-tests-")

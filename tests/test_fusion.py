@@ -1,202 +1,82 @@
-"""FusionModel: encoders, any registered fusion and a head; what is missing is masked, and stages are marked."""
+"""The contract of a fusion: what its base refuses, and the masked mean that strategies are built from."""
 
-import dataclasses
-import json
-
-import numpy as np
 import pytest
 import torch
-from PIL import Image
 
-from mmbench.errors import UsageError
-from mmbench.fusion import EncoderConfig, FusionConfig, FusionFactory, FusionModel, masked_mean, present
-from mmbench.model import Batch, Classifies, Model, Stored, Trains
-from mmbench.profile.stage import record_stages
-from mmbench.registry import registry
-from mmbench.sample import Sample
-
-FUSIONS = registry.names("fusion")
-RNG = np.random.default_rng(0)
-QUESTIONS = ["is it red?", "is there a big blue circle?", "what color?"]
-
-
-def picture():
-    return Image.fromarray(RNG.integers(0, 256, (64, 64, 3), dtype=np.uint8))
-
-
-SAMPLES = [
-    Sample("both", {"image": picture(), "text": QUESTIONS[0]}, "yes"),
-    Sample("no image", {"text": QUESTIONS[1]}, "no"),
-    Sample("no text", {"image": picture()}, "red"),
-    Sample("nothing", {}, "yes"),
-    Sample("both too", {"image": picture(), "text": QUESTIONS[1]}, "never seen"),
-]
-
-
-@pytest.fixture(params=FUSIONS)
-def model(request):
-    torch.manual_seed(0)
-    return FusionFactory(request.param).create(request.param, ("image", "text"), SAMPLES[:4]).eval()
-
-
-@pytest.fixture
-def concat():
-    torch.manual_seed(0)
-    return FusionFactory("concat").create("concat", ("image", "text"), SAMPLES[:4]).eval()
-
-
-def logits(model, batch):
-    with torch.no_grad():
-        return model.classify(batch)
-
-
-def test_keeps_the_contract(model):
-    for protocol in (Model, Classifies, Trains, Stored):
-        assert isinstance(model, protocol)
-    assert model.labels == ("no", "red", "yes")
-    assert model.modalities == ("image", "text")
-    assert logits(model, model.collate(SAMPLES)).shape == (5, 3)
-
-
-def test_missing_modality_is_masked_and_its_value_does_not_matter(model):
-    batch = model.collate(SAMPLES)
-    assert batch.mask["image"].tolist() == [True, False, True, False, True]
-    assert batch.mask["text"].any(dim=1).tolist() == [True, True, False, False, True]
-    before = logits(model, batch)
-    image = batch.inputs["image"].clone()
-    image[~batch.mask["image"]] = 255
-    text = torch.where(batch.mask["text"], batch.inputs["text"], 2)
-    for changed in ({"image": image}, {"text": text}, {"image": image, "text": text}):
-        after = logits(model, dataclasses.replace(batch, inputs={**batch.inputs, **changed}))
-        torch.testing.assert_close(after, before)
-
-
-def test_value_that_is_there_does_matter(model):
-    batch = model.collate(SAMPLES)
-    before = logits(model, batch)
-    changes = {"image": 255 - batch.inputs["image"], "text": (batch.inputs["text"] > 0).long()}
-    for modality, value in changes.items():
-        after = logits(model, dataclasses.replace(batch, inputs={**batch.inputs, modality: value}))
-        moved = (after - before).abs().amax(dim=1) > 1e-6
-        there = batch.mask[modality] if modality == "image" else present(batch.mask[modality])
-        assert moved.tolist() == there.tolist()
-
-
-def test_sample_without_any_modality_is_finite(model):
-    assert logits(model, model.collate(SAMPLES)).isfinite().all()
-    assert logits(model, model.collate([Sample("nothing", {}), Sample("nothing too", {})])).isfinite().all()
-
-
-def test_gradients_stay_finite_with_what_is_missing(model):
-    model.train()
-    loss = model.loss(model.collate(SAMPLES))
-    loss.backward()
-    assert loss.isfinite()
-    for name, parameter in model.named_parameters():
-        assert parameter.grad is not None, name
-        assert parameter.grad.isfinite().all(), name
-
-
-def test_sample_does_not_depend_on_its_neighbours(model):
-    together = logits(model, model.collate(SAMPLES))
-    for row, sample in enumerate(SAMPLES):
-        torch.testing.assert_close(
-            logits(model, model.collate([sample])), together[row : row + 1], rtol=1e-4, atol=1e-5
-        )
-
-
-def test_restores_from_plain_json(model):
-    config = json.loads(json.dumps(model.stored_config()))
-    assert FusionConfig.from_json(config) == model.config
-    fresh = FusionFactory(model.config.fusion).restore(model.name, config).eval()
-    fresh.load_state_dict(model.state_dict())
-    batch = model.collate(SAMPLES)
-    assert torch.equal(logits(fresh, fresh.collate(SAMPLES)), logits(model, batch))
-
-
-def test_stages_are_marked_in_order_and_nothing_outside(model):
-    batch = model.collate(SAMPLES)
-    tail = ["head", "fuse"] if registry.load("fusion", model.name).level == "decision" else ["fuse", "head"]
-    with record_stages() as times:
-        logits(model, batch)
-        logits(model, batch)
-    logits(model, batch)
-    assert list(times.seconds) == ["encode.image", "encode.text", *tail]
-    assert all(len(seconds) == 2 and min(seconds) > 0 for seconds in times.seconds.values())
-
-
-def test_targets_are_label_numbers_and_unknown_ones_are_left_out(concat):
-    batch = concat.collate(SAMPLES)
-    assert batch.targets.tolist() == [2, 0, 1, 2, -100]
-    known = concat.collate(SAMPLES[:4])
-    with torch.no_grad():
-        torch.testing.assert_close(concat.loss(batch), concat.loss(known))
-
-
-def test_length_counts_what_is_there(concat):
-    assert [concat.length(sample) for sample in SAMPLES] == [4, 7, 0, 0, 7]
-    assert concat.length(Sample("given as none", {"text": None})) == 0
-
-
-def test_loss_is_cross_entropy(concat):
-    """Reference: minus the mean log-probability of the targets, from the softmax."""
-    batch = concat.collate(SAMPLES[:4])
-    p = logits(concat, batch).softmax(dim=1)[range(4), batch.targets]
-    with torch.no_grad():
-        torch.testing.assert_close(concat.loss(batch), -p.log().mean())
-
-
-def test_batch_without_targets_has_no_loss(concat):
-    batch = dataclasses.replace(concat.collate(SAMPLES), targets=None)
-    assert isinstance(batch, Batch)
-    with pytest.raises(ValueError, match="without targets has no loss"):
-        concat.loss(batch)
-
-
-def test_default_encoders_are_stored_by_their_own_names(concat):
-    assert {modality: encoder.name for modality, encoder in concat.config.encoders.items()} == {
-        "image": "cnn",
-        "text": "gru",
-    }
-    assert "circle" in concat.config.encoders["text"].options["vocabulary"]
-
-
-def test_decision_level_has_a_head_for_each_modality():
-    model = FusionFactory("decision-mean").create("decision-mean", ("image", "text"), SAMPLES[:4])
-    assert set(model.heads) == {"image", "text"}
-    assert model.fusion.width == len(model.labels)
-
-
-@pytest.mark.parametrize(
-    ("factory", "message"),
-    [
-        (FusionFactory("sum"), "the weights hold a 'concat' fusion of image, text; model 'mine' is a 'sum' fusion"),
-        (FusionFactory("concat", ("text",)), "fusion of image, text; model 'mine' is a 'concat' fusion of text"),
-    ],
-)
-def test_configuration_of_another_model_is_refused(concat, factory, message):
-    with pytest.raises(UsageError, match=message):
-        factory.restore("mine", concat.stored_config())
-
-
-def test_encoder_that_is_not_registered():
-    with pytest.raises(UsageError, match="unknown encoder 'gruu'; did you mean 'gru'"):
-        FusionModel("mine", FusionConfig("concat", {"text": EncoderConfig("gruu")}, ["a", "b"]))
+from mmbench.fusion import Fusion, masked_mean, present
 
 
 def test_masked_mean_by_hand():
     features = torch.tensor([[[1.0, 2.0], [3.0, 6.0], [float("nan"), float("inf")]], [[5.0, 5.0]] * 3])
     mask = torch.tensor([[True, True, False], [False] * 3])
     torch.testing.assert_close(masked_mean(features, mask), torch.tensor([[2.0, 4.0], [0.0, 0.0]]))
-    assert present(mask).tolist() == [True, False]
     assert masked_mean(features.half(), mask).dtype == torch.float16
 
 
-def test_fusion_of_the_wrong_shape_is_told_what_is_expected(concat):
-    class Unpooled(type(concat.fusion)):
-        def forward(self, features, mask):
-            return features["image"]
+def test_gradient_of_masked_mean_by_hand():
+    """Each token that is there has an equal part; what is masked has none, whatever it holds."""
+    features = torch.tensor([[[1.0], [2.0], [float("nan")]], [[float("inf")]] * 3], requires_grad=True)
+    masked_mean(features, torch.tensor([[True, True, False], [False] * 3])).sum().backward()
+    assert features.grad.squeeze(-1).tolist() == [[0.5, 0.5, 0.0], [0.0, 0.0, 0.0]]
 
-    concat.fusion = Unpooled(("image", "text"), 64)
-    with pytest.raises(UsageError, match=r"fusion 'concat' returned \[2, 16, 64\]; expected \[B, D\] = \[2, 64\]"):
-        concat(concat.collate(SAMPLES[:2]))
+
+def test_masked_mean_without_tokens_or_samples():
+    assert masked_mean(torch.ones(2, 0, 3), torch.ones(2, 0, dtype=torch.bool)).tolist() == [[0.0] * 3] * 2
+    assert masked_mean(torch.ones(0, 4, 3), torch.ones(0, 4, dtype=torch.bool)).shape == (0, 3)
+
+
+def test_present_by_hand():
+    mask = torch.tensor([[True, True], [False, True], [False, False]])
+    assert present(mask).tolist() == [True, True, False]
+    assert present(mask[:, :0]).tolist() == [False] * 3
+
+
+class First(Fusion):
+    """The first modality's mean."""
+
+    def forward(self, features, mask):
+        return masked_mean(features[self.modalities[0]], mask[self.modalities[0]])
+
+
+class Pair(First):
+    arity = (2, 2)
+
+
+class Few(First):
+    arity = (2, 3)
+
+
+class Several(First):
+    arity = (2, None)
+
+
+@pytest.mark.parametrize(
+    ("fusion", "count", "message"),
+    [
+        (First, 0, "First fuses at least 1 modalities"),
+        (Pair, 1, "Pair fuses exactly 2 modalities, not a$"),
+        (Pair, 3, "Pair fuses exactly 2 modalities, not a, b, c"),
+        (Few, 1, "Few fuses 2 to 3 modalities, not a$"),
+        (Few, 4, "Few fuses 2 to 3 modalities, not a, b, c, d"),
+        (Several, 1, "Several fuses at least 2 modalities, not a$"),
+    ],
+)
+def test_number_of_modalities_that_a_strategy_does_not_take(fusion, count, message):
+    with pytest.raises(ValueError, match=message):
+        fusion("abcd"[:count], 8)
+
+
+@pytest.mark.parametrize(("fusion", "counts"), [(First, (1, 4)), (Pair, (2,)), (Few, (2, 3)), (Several, (2, 4))])
+def test_number_of_modalities_that_a_strategy_takes(fusion, counts):
+    for count in counts:
+        built = fusion(list("abcd"[:count]), 8)
+        assert built.modalities == tuple("abcd"[:count])
+        assert built.width == 8
+
+
+def test_strategy_must_say_how_it_fuses():
+    class Nothing(Fusion):
+        pass
+
+    with pytest.raises(TypeError, match="abstract"):
+        Nothing(["image"], 8)

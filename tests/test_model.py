@@ -3,7 +3,8 @@
 import pytest
 import torch
 
-from mmbench.model import Batch, abilities
+from mmbench.errors import UsageError
+from mmbench.model import DEFAULT_BUILD, Batch, BuildOptions, abilities, only
 
 
 @pytest.fixture
@@ -90,3 +91,52 @@ class Writer(Named):
 )
 def test_abilities(model, expected):
     assert abilities(model()) == expected
+
+
+EVERYTHING = BuildOptions(
+    encoders={"text": "gru"},
+    freeze=("text",),
+    width=8,
+    parameters=9,
+    options=("rank=3",),
+    representation="joint",
+    modalities=("text",),
+)
+
+
+def test_what_was_not_chosen_is_not_refused():
+    only("a probe", DEFAULT_BUILD)
+    only("a probe", BuildOptions(width=8, freeze=("text",)), "freeze", "width", "options")
+
+
+@pytest.mark.parametrize(
+    ("build", "allowed", "message"),
+    [
+        (BuildOptions(options=("rank=3",)), (), "a probe takes no --option; its parts are fixed"),
+        (
+            BuildOptions(options=("rank=3",), representation="joint", width=8),
+            ("encoders", "width"),
+            "a probe takes no --option or --representation; it takes --encoder, --budget equal-width=D",
+        ),
+        (
+            EVERYTHING,
+            (),
+            "a probe takes no --encoder or --freeze or --budget equal-width=D or --budget equal-params=N or --option "
+            "or --representation or --modality; its parts are fixed",
+        ),
+    ],
+)
+def test_what_a_kind_of_model_would_not_heed_is_refused(build, allowed, message):
+    with pytest.raises(UsageError) as caught:
+        only("a probe", build, *allowed)
+    assert str(caught.value) == message
+
+
+@pytest.mark.parametrize(
+    ("modalities", "message"),
+    [((), "modalities must name at least one, or be None for all"), (("text", "text"), "modality text is named twice")],
+)
+def test_modalities_that_make_no_sense_are_refused(modalities, message):
+    with pytest.raises(UsageError) as caught:
+        BuildOptions(modalities=modalities)
+    assert str(caught.value) == message

@@ -2,51 +2,56 @@
 
 from collections.abc import Sequence
 from itertools import pairwise
-from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
-from mmbench.data.decode import load_image
-from mmbench.fusion import Encoder
+from mmbench_baselines.checks import require_positive
+
+from .pixels import ImageEncoder, map_tokens
 
 
-class CNN(Encoder):
+class CNN(ImageEncoder):
     """Small CNN: four 3 x 3 convolutions of stride 2, batch norm and ReLU; a 64 x 64 image gives 16 tokens.
 
-    The last feature map [B, D, size / 16, size / 16] is read as tokens [B, T, D], row by row.
+    The last feature map [B, D, size / 16, size / 16] is read as tokens [B, T, D], row by row. With `coordinates`, the
+    last convolution also sees where it is, x and y from -1 to 1 in two further channels (Santoro et al. 2017 give them
+    to each object), so that what follows can compare positions.
     """
 
-    modality = "image"
-
-    def __init__(self, width: int, size: int = 64, channels: Sequence[int] = (16, 32, 64)) -> None:
+    def __init__(
+        self, width: int, size: int = 64, channels: Sequence[int] = (16, 32, 64), coordinates: bool = False
+    ) -> None:
         """Args:
         width: D of the tokens, the channels of the last convolution.
         size: images are resized to `size` x `size` pixels where they are not.
         channels: of the convolutions before the last.
+        coordinates: whether the last convolution sees them.
+
+        Raises:
+            ValueError: `size` or a number of channels is below 1.
         """
-        super().__init__(width)
-        self.size = size
-        self.layers = nn.Sequential(*(_block(before, after) for before, after in pairwise([3, *channels, width])))
+        super().__init__(width, size)
+        require_positive(size=size, **{f"channels[{index}]": count for index, count in enumerate(channels)})
+        self.coordinates = coordinates
+        counts = [3, *channels, width]
+        blocks = [_block(before, after) for before, after in pairwise(counts[:-1])]
+        self.layers = nn.Sequential(*blocks, _block(counts[-2] + 2 * coordinates, width))
 
-    def prepare(self, values: Sequence[Any]) -> tuple[Tensor, Tensor]:
-        """Images to uint8 [B, 3, size, size]; zeros and a false mask [B] where one is missing."""
-        pixels = np.zeros((len(values), self.size, self.size, 3), dtype=np.uint8)
-        for index, value in enumerate(values):
-            if value is not None:
-                image = load_image(value)
-                pixels[index] = image if image.size == (self.size, self.size) else image.resize((self.size, self.size))
-        mask = torch.tensor([value is not None for value in values])
-        # Left in channels-last memory: the convolutions are up to twice as fast on it, on CPU and GPU.
-        return torch.from_numpy(pixels).permute(0, 3, 1, 2), mask
+    def encode(self, pixels: Tensor) -> Tensor:
+        """Pixels [B, 3, size, size] -> tokens [B, T, D]."""
+        *early, last = self.layers
+        maps = pixels
+        for block in early:
+            maps = block(maps)
+        return map_tokens(last(torch.cat([maps, _positions(maps)], dim=1) if self.coordinates else maps))
 
-    def forward(self, inputs: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
-        """uint8 [B, 3, size, size] and mask [B] -> [B, T, D] and [B, T]."""
-        dtype = self.layers[0][0].weight.dtype
-        maps = self.layers(inputs.to(dtype) / 127.5 - 1.0)
-        tokens = maps.flatten(2).transpose(1, 2)
-        return tokens, mask.unsqueeze(1).expand(-1, tokens.shape[1])
+
+def _positions(maps: Tensor) -> Tensor:
+    """Of each place in [B, C, H, W], x and y: [B, 2, H, W]."""
+    height, width = (torch.linspace(-1.0, 1.0, n, dtype=maps.dtype, device=maps.device) for n in maps.shape[-2:])
+    y, x = torch.meshgrid(height, width, indexing="ij")
+    return torch.stack([x, y]).expand(len(maps), -1, -1, -1)
 
 
 def _block(before: int, after: int) -> nn.Sequential:

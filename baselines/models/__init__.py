@@ -1,1 +1,1 @@
-"""Floors: models that show what a task gives away."""
+"""The assembled baselines, and floors: models that show what a task gives away."""

@@ -21,6 +21,7 @@ from mmbench.cli.list import list_
 from mmbench.cli.score import score
 from mmbench.cli.show import show
 from mmbench.cli.train import train
+from mmbench.engine.processes import let_first_speak
 from mmbench.errors import HarnessError, MMBenchError
 
 INTERRUPTED = 130  # 128 + SIGINT, as shells have it
@@ -110,6 +111,7 @@ def _run(arguments: Sequence[str], settings: Settings) -> int:
 
 def _report(error: Exception) -> int:
     """Print one line for `error` and return its exit code."""
+    let_first_speak()
     # What is wrong with the words of a command line; the class of it has moved between versions of typer.
     wording = getattr(error, "format_message", None)
     if isinstance(error, MMBenchError):

@@ -2,6 +2,7 @@
 
 import inspect
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import asdict, is_dataclass
 from typing import Any
 
@@ -9,6 +10,9 @@ from mmbench.errors import UsageError
 from mmbench.registry import Kind, registry
 
 Fields = dict[str, Any]
+
+_REQUIRED = "required"
+_LEARNED = "from the training samples"
 
 _DIRECTIONS = {True: "higher is better", False: "lower is better", None: "describes, does not judge"}
 
@@ -30,6 +34,9 @@ def describe(kind: Kind, name: str) -> Fields:
     fields = {"kind": kind, "name": name, "origin": entry.origin, **details}
     if kind == "fusion":
         fields["as_model"] = f"--model {name}"
+    if kind == "encoder":
+        own = registry.own_name(kind, name) if name == thing.modality else name  # the default is another one's name
+        fields["as_option"] = f"--encoder {thing.modality}={own}{':ARGUMENT' if _takes_argument(thing) else ''}"
     if kind == "dataset":  # its card says it all
         return fields
     if inspect.isclass(thing) or inspect.isroutine(thing):
@@ -68,15 +75,44 @@ def _metric(metric: Any) -> Fields:
 
 
 def _model(model: Any) -> Fields:
+    from mmbench.model import BuildOptions
+
     abilities = [ability for ability in ("classify", "generate", "embed") if hasattr(model, ability)]
     fields: Fields = {"abilities": abilities} if abilities else {}
     if is_dataclass(model) and not isinstance(model, type):
-        return {**fields, **asdict(model)}
+        fields |= {
+            name: value for name, value in asdict(model).items() if not isinstance(getattr(model, name), BuildOptions)
+        }
+        return fields | _build_options(model)
     modalities = getattr(model, "modalities", None)
     return {**fields, "modalities": list(modalities)} if modalities is not None else fields
 
 
+def _build_options(factory: Any) -> Fields:
+    """The options of `train` by which the factory's models are built otherwise."""
+    from mmbench.model import BuildOptions, Configurable
+
+    if not isinstance(factory, Configurable):
+        return {}
+    asked = {
+        "--encoder": BuildOptions(),
+        "--freeze": BuildOptions(),
+        "--budget equal-width": BuildOptions(width=1),
+        "--budget equal-params": BuildOptions(parameters=1),
+        "--representation": BuildOptions(representation="joint"),
+    }
+    taken = []
+    for option, build in asked.items():
+        with suppress(UsageError):
+            factory.configured(build)
+            taken.append(option)
+    return {"takes": taken}
+
+
 def _fusion(fusion: Any) -> Fields:
+    from mmbench.budget import count_parameters
+    from mmbench.fusion_model import WIDTH
+
     least, most = fusion.arity
     fields = {
         "level": fusion.level,
@@ -84,32 +120,33 @@ def _fusion(fusion: Any) -> Fields:
         "options": _options(fusion, {"modalities", "width"}),
     }
     if fusion.level == "feature":
-        count, width = max(least, 2 if most is None or most > 1 else 1), _default_width()
-        built = fusion([f"m{index}" for index in range(count)], width)
-        fields["parameters"] = {"count": _count(built), "modalities": count, "width": width}
+        count = max(least, 2 if most is None or most > 1 else 1)
+        built = fusion([f"m{index}" for index in range(count)], WIDTH)
+        fields["parameters"] = {"count": count_parameters(built), "modalities": count, "width": WIDTH}
     return fields
 
 
 def _encoder(encoder: Any) -> Fields:
-    from mmbench.fusion import Encoder
+    from mmbench.budget import count_parameters
+    from mmbench.fusion_model import WIDTH
 
-    fields = {"modality": encoder.modality, "options": _options(encoder, {"width"})}
-    # Where the options come from training values (a vocabulary), so does the size.
-    if encoder.learn_options.__func__ is Encoder.learn_options.__func__:  # type: ignore[attr-defined]
-        width = _default_width()
-        fields["parameters"] = {"count": _count(encoder(width)), "width": width}
+    learned: dict[str, Any] = {}
+    with suppress(Exception):  # foreign code, which may need a value
+        learned = encoder.learn_options([])
+    options = _options(encoder, {"width"}) | dict.fromkeys(learned, _LEARNED)
+    fields: Fields = {"modality": encoder.modality, "options": options}
+    if _REQUIRED in options.values() or _takes_argument(encoder):  # the size is that of what the user names
+        return fields
+    fields["parameters"] = {"count": count_parameters(encoder(WIDTH, **learned)), "width": WIDTH}
+    if learned:
+        fields["parameters"]["without"] = list(learned)
     return fields
 
 
-def _default_width() -> int:
-    from mmbench.fusion import FusionConfig
+def _takes_argument(encoder: Any) -> bool:
+    from mmbench.encoder import Encoder
 
-    width: int = inspect.signature(FusionConfig).parameters["width"].default
-    return width
-
-
-def _count(module: Any) -> int:
-    return sum(parameter.numel() for parameter in module.parameters())
+    return encoder.argument_options.__func__ is not Encoder.argument_options.__func__  # type: ignore[attr-defined]
 
 
 def _options(make: Any, given: set[str]) -> dict[str, Any]:
@@ -117,7 +154,7 @@ def _options(make: Any, given: set[str]) -> dict[str, Any]:
     named = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
     parameters = inspect.signature(make).parameters.values()
     return {
-        parameter.name: "required" if parameter.default is parameter.empty else str(parameter.default)
+        parameter.name: _REQUIRED if parameter.default is parameter.empty else str(parameter.default)
         for parameter in parameters
         if parameter.kind in named and parameter.name not in given
     }

@@ -3,7 +3,7 @@
 import sys
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -44,12 +44,17 @@ def leaderboard(
     format_: Annotated[Format, typer.Option("--format", help="How to write the tables.")] = Format.RICH,
     json: JsonOption = False,
     every_run: Annotated[bool, typer.Option("--all", help="Show all runs of a model, not only its latest.")] = False,
+    seeds: Annotated[
+        bool, typer.Option("--seeds", help="One row a model: means over runs of several training seeds.")
+    ] = False,
     output: Annotated[Path | None, typer.Option("--output", metavar="FILE", help="Write to a file.")] = None,
 ) -> None:
     """Rank the runs that can be compared: one table for each task, data set, split and number of samples.
 
     Filters may be given several times. Runs share a rank where their intervals overlap.
     """
+    if every_run and seeds:
+        raise UsageError("--all and --seeds exclude each other: the one shows each run, the other averages; give one")
     if json and format_ not in (Format.RICH, Format.JSON):
         raise UsageError(f"--json and --format {format_} exclude each other; give one")
     from mmbench.leaderboard.formats import FORMATS
@@ -60,7 +65,8 @@ def leaderboard(
 
     selection = Selection(task=task or (), dataset=dataset or (), split=split or (), model=model or ())
     records = selection.apply(_find(paths or [RESULTS]))
-    tables = build_tables(records, metrics=metric or (), sort=sort, every_run=every_run)
+    rows: Literal["latest", "all", "seeds"] = "seeds" if seeds else "all" if every_run else "latest"
+    tables = build_tables(records, metrics=metric or (), sort=sort, show=rows)
     chosen = Format.JSON if json else format_
     if output is not None:
         write_file(output, FORMATS[chosen](tables))

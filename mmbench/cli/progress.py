@@ -60,6 +60,12 @@ class _Bar:
         self.bar.stop()
 
 
+def shown_metrics(epoch: Epoch, between: str) -> str:
+    """Each validation metric with its value, a dash where it is not defined."""
+    values = ((name, "–" if value is None else f"{value:.4f}") for name, value in epoch.metrics.items())
+    return between.join(f"{name} {value}" for name, value in values)
+
+
 class TrainBar(_Bar, TrainProgress):
     """Optimiser steps, and a line for each epoch."""
 
@@ -74,8 +80,12 @@ class TrainBar(_Bar, TrainProgress):
     def epoch(self, epoch: Epoch) -> None:
         """Print the line."""
         loss = "" if epoch.loss is None else f"loss {epoch.loss:.4f}  "
-        metrics = "  ".join(f"{name} {value:.4f}" for name, value in epoch.metrics.items())
-        self.console.print(f"epoch {epoch.number:>3}  {loss}validation {metrics}{'  *' if epoch.is_best else ''}")
+        best = "  *" if epoch.is_best else ""
+        self.console.print(f"epoch {epoch.number:>3}  {loss}validation {shown_metrics(epoch, '  ')}{best}")
+
+    def note(self, message: str) -> None:
+        """Print it."""
+        self.console.print(f"note: {message}", markup=False)
 
 
 class EvalBar(_Bar, EvalProgress):

@@ -22,6 +22,7 @@ from mmbench.engine.quality import QualityPass
 from mmbench.engine.resolve import metrics_for, resolve_dataset, resolve_metrics, resolve_task, revision_of
 from mmbench.engine.run import Run, Timing, dataset_info, make_record, settings
 from mmbench.engine.samples import read_outcome, scored
+from mmbench.engine.unknown import unknown_targets
 from mmbench.errors import HarnessError
 from mmbench.profile.device import pick_device
 from mmbench.profile.memory import PeakMemory
@@ -97,11 +98,14 @@ def evaluate(
         peak_bytes = memory.read()
         # Samples that only turn out to be unscorable when all are there; the pass has seen to the others.
         check_policy(outcome.failures, len(outcome.failures), run.options)
-        positions = scored(outcome.table)["index"].to_numpy()
+        done = scored(outcome.table)
+        positions = done["index"].to_numpy()
         if not len(positions):
             first = outcome.failures[0]
             journal.remove()
             raise HarnessError(f"no sample could be scored; {first.id} failed at stage {first.stage}: {first.reason}")
+        if note := unknown_targets(done["target"].to_pylist(), run.model):
+            progress.note(note)
         invariance = check_invariance(
             run.model, run.task, run.samples, run.device, batch_size, positions, run.options.invariance
         )

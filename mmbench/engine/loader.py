@@ -155,6 +155,11 @@ def _cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
+def start_method(workers: int) -> str | None:
+    """How loader processes are started: forked where that is sound, else in the platform's own way; `None` for that."""
+    return "fork" if workers and _can_fork() else None
+
+
 def _can_fork() -> bool:
     # Forking after threads have started is unsafe on macOS; on Linux it is what PyTorch does.
     return sys.platform == "linux" and "fork" in get_all_start_methods()
@@ -178,12 +183,12 @@ def make_loader(
         collate_fn=_identity,  # type: ignore[arg-type]  # without batching it is given one item, not a list
         num_workers=workers,
         pin_memory=pin_memory,
-        multiprocessing_context="fork" if workers and _can_fork() else None,
-        worker_init_fn=partial(_die_with, os.getpid()),
+        multiprocessing_context=start_method(workers),
+        worker_init_fn=partial(die_with, os.getpid()),
     )
 
 
-def _die_with(parent: int, _worker: int) -> None:
+def die_with(parent: int, _worker: int) -> None:
     """Let the kernel kill this worker as soon as its parent is gone, however that died.
 
     A parent killed while it held a queue's lock would leave its workers waiting for that for ever, and with them

@@ -1,54 +1,10 @@
-"""What a caller may set for a training run or an evaluation, and the checks of it."""
+"""What a caller may set for an evaluation, and the checks of it."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Literal
 
 from mmbench.errors import UsageError
-
-
-@dataclass(frozen=True, slots=True)
-class TrainOptions:
-    """How to train. The defaults are the protocol under which the shipped baselines were made.
-
-    Attributes:
-        epochs: passes over the training part; the schedule spans them all.
-        batch_size: samples a step.
-        learning_rate: peak of the one-cycle schedule of AdamW (Smith & Topin 2018).
-        weight_decay: of AdamW.
-        patience: epochs without a better validation metric before stopping.
-        validation: fraction of the groups of the training split that is held out.
-        seed: of initial weights and of the order of samples.
-        workers: loader processes.
-        device: where to train: `cpu`, `cuda`, ...
-        threads: PyTorch threads on the CPU; weights are the same only for the same number.
-        limit: use only the first samples of the training split.
-    """
-
-    epochs: int = 10
-    batch_size: int = 256
-    learning_rate: float = 3e-3
-    weight_decay: float = 0.01
-    patience: int = 4
-    validation: float = 0.1
-    seed: int = 0
-    workers: int = 1
-    device: str = "cpu"
-    threads: int = 1
-    limit: int | None = None
-
-    def __post_init__(self) -> None:
-        """Refuse numbers that make no sense.
-
-        Raises:
-            UsageError: which one, and what was expected.
-        """
-        _check_at_least(self, 1, "epochs", "batch_size", "patience", "threads", "limit")
-        _check_at_least(self, 0, "workers", "seed", "weight_decay")
-        if not 0 < self.validation < 1:
-            raise UsageError(f"--validation must lie between 0 and 1, not {self.validation}")
-        if not 0 < self.learning_rate < float("inf"):
-            raise UsageError(f"--learning-rate must be more than 0, not {self.learning_rate}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,8 +50,8 @@ class EvalOptions:
         Raises:
             UsageError: which one, and what was expected.
         """
-        _check_at_least(self, 1, "threads", "limit", *(() if self.batch_size == "auto" else ("batch_size",)))
-        _check_at_least(self, 0, "workers", "seed", "max_errors", "invariance")
+        check_at_least(self, 1, "threads", "limit", *(() if self.batch_size == "auto" else ("batch_size",)))
+        check_at_least(self, 0, "workers", "seed", "max_errors", "invariance")
         if self.max_errors is not None and self.on_error == "fail":
             raise UsageError("--max-errors goes with --on-error skip")
 
@@ -129,12 +85,17 @@ class ScoreOptions:
         Raises:
             UsageError: which one, and what was expected.
         """
-        _check_at_least(self, 0, "seed", "max_errors")
+        check_at_least(self, 0, "seed", "max_errors")
         if self.max_errors is not None and self.on_error == "fail":
             raise UsageError("--max-errors goes with --on-error skip")
 
 
-def _check_at_least(options: object, least: int, *names: str) -> None:
+def check_at_least(options: object, least: int, *names: str) -> None:
+    """Refuse a number below `least` among the named options; `None` passes.
+
+    Raises:
+        UsageError: which one.
+    """
     for each in fields(options):  # type: ignore[arg-type]  # called with dataclasses only
         value = getattr(options, each.name)
         if each.name in names and value is not None and not value >= least:

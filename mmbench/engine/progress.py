@@ -10,13 +10,13 @@ class Epoch:
     Attributes:
         number: from 1.
         loss: mean training loss; `None` for a model that learns in closed form.
-        metrics: on the validation part, by name.
+        metrics: on the validation part, by name; `None` where one is not defined.
         is_best: its weights are the ones kept.
     """
 
     number: int
     loss: float | None
-    metrics: dict[str, float]
+    metrics: dict[str, float | None]
     is_best: bool
 
 
@@ -28,6 +28,9 @@ class TrainProgress:
 
     def epoch(self, epoch: Epoch) -> None:
         """An epoch and its validation are over; `is_best` holds so far."""
+
+    def note(self, message: str) -> None:
+        """Something the user should know, in one line."""
 
 
 class EvalProgress:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from hashlib import sha256
 from typing import Any
 
 import torch
@@ -29,6 +30,9 @@ from mmbench.record.schema import (
 from mmbench.registry import plugin_hashes
 from mmbench.sample import Dataset
 from mmbench.task import Task
+
+_LONG = 10_000
+"""Characters; a longer text of a configuration (a tokenizer) is in the weights, and a record tells its hash."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,12 +126,21 @@ def settings(run: Run, batch_size: int | str) -> dict[str, Any]:
 
 def _model_info(loaded: LoadedModel) -> ModelInfo:
     parameters = loaded.model.parameters() if isinstance(loaded.model, nn.Module) else ()
+    config = {**loaded.config, "training": loaded.training} if loaded.training else loaded.config
     return ModelInfo(
         name=loaded.model.name,
-        config={**loaded.config, "training": loaded.training} if loaded.training else loaded.config,
+        config={name: _shortened(value) for name, value in config.items()},
         parameters=sum(parameter.numel() for parameter in parameters),
         weights=WeightsInfo(source=loaded.source, sha256=loaded.sha256) if loaded.source and loaded.sha256 else None,
     )
+
+
+def _shortened(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {name: _shortened(each) for name, each in value.items()}
+    if isinstance(value, str) and len(value) > _LONG:
+        return {"sha256": sha256(value.encode()).hexdigest()}
+    return value
 
 
 def _throughput(outcome: Outcome, hears: bool) -> Throughput:

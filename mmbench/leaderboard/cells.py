@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 from mmbench.errors import printable
 from mmbench.leaderboard.rank import score
+from mmbench.leaderboard.recipe import differences, recipe_of, short
+from mmbench.leaderboard.row import Row
 from mmbench.leaderboard.table import Table
 from mmbench.record.schema import MetricValue
 
@@ -39,8 +41,9 @@ def columns(table: Table) -> list[Column]:
     rows = table.rows
     found = [
         Column("rank", [Cell(str(row.rank)) for row in rows]),
-        Column("model", [Cell(printable(row.model)) for row in rows], numeric=False),
-        *(_metric_column(name, table) for name in table.metrics),
+        Column("model", [Cell(printable(row.label)) for row in rows], numeric=False),
+        *([Column("seeds", [Cell(count(row.seeds)) for row in rows])] if table.over_seeds else []),
+        *_metric_columns(table),
         Column("samples/s", [Cell(number(row.samples_per_s)) for row in rows], optional=True),
         Column("parameters", [Cell(count(row.parameters)) for row in rows], optional=True),
         Column("peak memory", [Cell(size(row.peak_bytes)) for row in rows], optional=True),
@@ -65,11 +68,11 @@ def notes(table: Table) -> list[str]:
     percent = " or ".join(f"{100 * level:g} %" for level in sorted(levels)) or "no"
     found = [
         f"Ranked by {printable(table.sort)}: 1 + the models whose interval lies wholly better. "
-        f"In brackets: {percent} intervals."
+        f"In brackets: {percent} intervals{' of means over training seeds' if table.over_seeds else ''}."
     ]
+    found += _seed_notes(table) if table.over_seeds else []
     if table.hidden:
-        earlier = "1 earlier run is" if table.hidden == 1 else f"{table.hidden} earlier runs are"
-        found.append(f"{earlier} not shown: of each model the latest is; `mmbench leaderboard --all` shows all.")
+        found.append(_hidden(table))
     if table.machines > 1:
         found.append(f"Costs come from {table.machines} kinds of machine: compare samples/s and memory with care.")
     return found
@@ -94,6 +97,48 @@ def size(total: int | None) -> str:
         return MISSING
     value = total / 1e6
     return f"{value:.1f} MB" if value < 1000 else f"{value / 1000:,.2f} GB"
+
+
+def _seed_notes(table: Table) -> list[str]:
+    found = [
+        "Intervals (Student's t) and sd, the standard deviation over seeds, cover what the seed changes, "
+        "not the choice of test samples. Costs are medians."
+    ]
+    shown = [row.metrics.get(name) for row in table.rows for name in table.metrics]
+    if any(metric is not None and metric.low is None for metric in shown):
+        found.append("No interval: a single run says nothing about the spread, nor do seeds that all gave one value.")
+    if any(
+        name not in row.metrics and name in run.metrics
+        for row in table.rows
+        for run in row.runs
+        for name in table.metrics
+    ):
+        found.append(f"{MISSING} for a metric that some seeds have: without a value of each there is no mean.")
+    by_model: dict[str, list[Row]] = {}
+    for row in table.rows:
+        by_model.setdefault(row.model, []).append(row)
+    for model, rows in by_model.items():
+        if len(rows) > 1:
+            differ = ", ".join(map(short, differences([recipe_of(row.runs[-1]) for row in rows])))
+            found.append(printable(f"{model} was made in {len(rows)} ways, which are not averaged: {differ} differ."))
+    return found
+
+
+def _hidden(table: Table) -> str:
+    runs = "1 earlier run is" if table.hidden == 1 else f"{table.hidden} earlier runs are"
+    each = "model and seed" if table.over_seeds else "model"
+    also = ", and --seeds averages those of different training seeds" if table.hides_seeds else ""
+    return f"{runs} not shown: of each {each} the latest is; `mmbench leaderboard --all` shows all{also}."
+
+
+def _metric_columns(table: Table) -> list[Column]:
+    """The metrics; over seeds the deviation of the one that ranks stands after it, or last if that is not shown."""
+    found = [_metric_column(name, table) for name in table.metrics]
+    if table.over_seeds:
+        cells = [Cell(number(row.deviations.get(table.sort))) for row in table.rows]
+        place = table.metrics.index(table.sort) + 1 if table.sort in table.metrics else len(found)
+        found.insert(place, Column(printable(f"{table.sort} sd"), cells))
+    return found
 
 
 def _metric_column(name: str, table: Table) -> Column:

@@ -1,12 +1,15 @@
 """Tables for programs: JSON, CSV and a pandas frame, with the numbers as they were recorded."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pandas as pd
 
-from mmbench.leaderboard.table import Row, Table
+from mmbench.leaderboard.recipe import training_seed
+from mmbench.leaderboard.row import Row
+from mmbench.leaderboard.table import Table
+from mmbench.record.schema import MetricValue, RunRecord
 
 
 def to_dict(tables: Sequence[Table]) -> dict[str, Any]:
@@ -20,10 +23,13 @@ def to_json(tables: Sequence[Table]) -> str:
 
 
 def to_frame(tables: Sequence[Table]) -> pd.DataFrame:
-    """Make one row a run over all tables; each metric as `NAME`, `NAME_low` and `NAME_high`."""
-    rows = [{**_group(table), **_flat(row, table)} for table in tables for row in table.rows]
-    whole = {"limit": "Int64", "parameters": "Int64", "peak_bytes": "Int64"}  # nullable, so that integers stay integers
-    return pd.DataFrame(rows).astype(whole)
+    """Make one row a run over all tables; each metric as `NAME`, `NAME_low` and `NAME_high`.
+
+    Over seeds there are `variant`, the number of `seeds` and the standard deviation of each metric, `NAME_sd`, too.
+    """
+    frame = pd.DataFrame([{**_group(table), **_flat(row, table)} for table in tables for row in table.rows])
+    whole = {"limit", "parameters", "peak_bytes", "seeds"}.intersection(frame.columns)
+    return frame.astype(dict.fromkeys(whole, "Int64"))  # nullable, so that integers stay integers
 
 
 def to_csv(tables: Sequence[Table]) -> str:
@@ -45,9 +51,13 @@ def _group(table: Table) -> dict[str, Any]:
     }
 
 
-def _identity(row: Row) -> dict[str, Any]:
-    created = row.created.isoformat().replace("+00:00", "Z")  # as in record.json
-    return {"rank": row.rank, "model": row.model, "run_id": row.run_id, "created": created}
+def _time(record: Row | RunRecord) -> str:
+    return record.created.isoformat().replace("+00:00", "Z")  # as in record.json
+
+
+def _identity(row: Row, table: Table) -> dict[str, Any]:
+    variant = {"variant": row.variant} if table.over_seeds else {}
+    return {"rank": row.rank, "model": row.model, **variant, "run_id": row.run_id, "created": _time(row)}
 
 
 def _cost(row: Row) -> dict[str, Any]:
@@ -60,15 +70,40 @@ def _cost(row: Row) -> dict[str, Any]:
 
 
 def _row(row: Row, table: Table) -> dict[str, Any]:
-    metrics = {name: row.metrics[name].model_dump() for name in table.metrics if name in row.metrics}
-    return {**_identity(row), "metrics": metrics, **_cost(row)}
+    return {
+        **_identity(row, table),
+        "metrics": _metrics(row.metrics, table),
+        **(_over_seeds(row, table) if table.over_seeds else {}),
+        **_cost(row),
+    }
+
+
+def _metrics(metrics: Mapping[str, MetricValue], table: Table) -> dict[str, Any]:
+    return {name: metrics[name].model_dump() for name in table.metrics if name in metrics}
+
+
+def _over_seeds(row: Row, table: Table) -> dict[str, Any]:
+    return {
+        "deviations": {name: row.deviations.get(name) for name in table.metrics if name in row.metrics},
+        "seeds": [
+            {
+                "seed": training_seed(run),
+                "run_id": run.run_id,
+                "created": _time(run),
+                "metrics": _metrics(run.metrics, table),
+            }
+            for run in row.runs
+        ],
+    }
 
 
 def _flat(row: Row, table: Table) -> dict[str, Any]:
-    found: dict[str, Any] = {}
+    found: dict[str, Any] = {"seeds": row.seeds} if table.over_seeds else {}
     for name in table.metrics:
         metric = row.metrics.get(name)
         found[name] = metric.value if metric else None
         found[f"{name}_low"] = metric.low if metric else None
         found[f"{name}_high"] = metric.high if metric else None
-    return {**_identity(row), **found, **_cost(row)}
+        if table.over_seeds:
+            found[f"{name}_sd"] = row.deviations.get(name)
+    return {**_identity(row, table), **found, **_cost(row)}

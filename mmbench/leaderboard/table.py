@@ -1,30 +1,17 @@
 """Tables of comparable runs: same task, data set, revision, split and number of samples."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, replace
+from typing import Literal
 
 from mmbench.errors import unknown_name
 from mmbench.leaderboard.rank import ranks, score
-from mmbench.record.schema import MetricValue, RunRecord
+from mmbench.leaderboard.recipe import training_seed
+from mmbench.leaderboard.row import Row, row_of
+from mmbench.record.schema import RunRecord
 
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """One run. `samples_per_s` in samples/s; `failures` is the number of samples that could not be scored.
-
-    Size and cost are `None` where the predictions were made elsewhere.
-    """
-
-    rank: int
-    model: str
-    run_id: str
-    created: datetime
-    metrics: Mapping[str, MetricValue]
-    parameters: int | None
-    samples_per_s: float | None
-    peak_bytes: int | None
-    failures: int
+Show = Literal["latest", "all", "seeds"]
+"""What becomes a row: the latest run of each model, every run, or each model over its training seeds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +25,8 @@ class Table:
         metrics: names of the metrics to show, in order.
         machines: on how many kinds of machine (CPU, accelerators, threads) the costs were measured.
         hidden: earlier runs of models that are not shown.
+        hides_seeds: among them are models trained with another seed.
+        over_seeds: rows are means over training seeds.
         rows: best first.
     """
 
@@ -53,11 +42,13 @@ class Table:
     metrics: tuple[str, ...]
     machines: int
     hidden: int
+    hides_seeds: bool
+    over_seeds: bool
     rows: tuple[Row, ...]
 
 
 def build_tables(
-    records: Sequence[RunRecord], *, metrics: Sequence[str] = (), sort: str | None = None, every_run: bool = False
+    records: Sequence[RunRecord], *, metrics: Sequence[str] = (), sort: str | None = None, show: Show = "latest"
 ) -> list[Table]:
     """Make one table of each comparable group, in the order of first appearance.
 
@@ -65,7 +56,7 @@ def build_tables(
         records: oldest first.
         metrics: show only these, in this order; all where empty.
         sort: rank by this metric; a table without it, and `None`, rank by the main metric.
-        every_run: keep all runs of a model and not only its latest.
+        show: what becomes a row.
 
     Raises:
         UsageError: no record has such a metric.
@@ -75,15 +66,12 @@ def build_tables(
         if name not in known:
             raise unknown_name("metric in these records:", name, known)
     groups: dict[object, dict[str, RunRecord]] = {}
-    runs: dict[object, set[str]] = {}
     for record in records:
         data = record.dataset
         protocol = tuple(sorted(_protocol(record).items()))
         key = (record.task, data.name, data.revision, data.split, data.n, data.limit, protocol)
-        # The latest wins; a copy of a run counts once.
-        groups.setdefault(key, {})[record.run_id if every_run else record.model.name] = record
-        runs.setdefault(key, set()).add(record.run_id)
-    return [_table(list(group.values()), metrics, sort, len(runs[key])) for key, group in groups.items()]
+        groups.setdefault(key, {})[record.run_id] = record  # a copy of a run counts once
+    return [_table(list(group.values()), metrics, sort, show) for group in groups.values()]
 
 
 def _protocol(record: RunRecord) -> dict[str, str]:
@@ -92,9 +80,11 @@ def _protocol(record: RunRecord) -> dict[str, str]:
     return {key: str(value) for key, value in found.items()} if isinstance(found, dict) else {}
 
 
-def _table(records: Sequence[RunRecord], shown: Sequence[str], sort: str | None, runs: int) -> Table:
-    latest = max(records, key=lambda record: record.created)
-    found = dict.fromkeys([latest.main_metric, *(name for record in records for name in record.metrics)])
+def _table(records: Sequence[RunRecord], shown: Sequence[str], sort: str | None, show: Show) -> Table:
+    rows = _rows(records, show)
+    runs = [run for row in rows for run in row.runs]
+    latest = max(runs, key=lambda run: run.created)
+    found = dict.fromkeys([latest.main_metric, *(name for run in runs for name in run.metrics)])
     by = sort if sort in found else latest.main_metric
     return Table(
         task=latest.task,
@@ -107,30 +97,33 @@ def _table(records: Sequence[RunRecord], shown: Sequence[str], sort: str | None,
         main_metric=latest.main_metric,
         sort=by,
         metrics=tuple(name for name in shown or found if name in found),
-        machines=len({_machine(record) for record in records}),
-        hidden=runs - len(records),
-        rows=_rows(records, by),
+        machines=len({_machine(run) for run in runs}),
+        hidden=len(records) - len(runs),
+        hides_seeds=len(_seeds(records)) > len(_seeds(runs)),
+        over_seeds=show == "seeds",
+        rows=_ranked(rows, by),
     )
 
 
-def _rows(records: Sequence[RunRecord], by: str) -> tuple[Row, ...]:
-    places = ranks([record.model.name for record in records], [record.metrics.get(by) for record in records])
-    rows = [_row(record, rank) for record, rank in zip(records, places, strict=True)]
-    return tuple(sorted(rows, key=lambda row: (-score(row.metrics.get(by)), row.rank, row.model, row.run_id)))
+def _rows(records: Sequence[RunRecord], show: Show) -> list[Row]:
+    if show == "seeds":
+        from mmbench.leaderboard.seeds import rows_over_seeds  # noqa: PLC0415  # scipy.stats takes a second
+
+        return rows_over_seeds(records)
+    chosen = records if show == "all" else {record.model.name: record for record in records}.values()
+    return [row_of(record) for record in chosen]
 
 
-def _row(record: RunRecord, rank: int) -> Row:
-    return Row(
-        rank=rank,
-        model=record.model.name,
-        run_id=record.run_id,
-        created=record.created,
-        metrics=record.metrics,
-        parameters=record.model.parameters,
-        samples_per_s=record.cost.throughput.samples_per_s if record.cost else None,
-        peak_bytes=record.cost.memory.peak_bytes if record.cost else None,
-        failures=len(record.failures),
-    )
+def _ranked(rows: Sequence[Row], by: str) -> tuple[Row, ...]:
+    places = ranks([row.label for row in rows], [row.metrics.get(by) for row in rows])
+    ranked = [replace(row, rank=rank) for row, rank in zip(rows, places, strict=True)]
+    return tuple(sorted(ranked, key=lambda row: (-score(row.metrics.get(by)), row.rank, row.label, row.run_id)))
+
+
+def _seeds(records: Sequence[RunRecord]) -> set[tuple[str, int]]:
+    """Each model and seed with which it was trained."""
+    found = ((record.model.name, training_seed(record)) for record in records)
+    return {(model, seed) for model, seed in found if seed is not None}
 
 
 def _machine(record: RunRecord) -> tuple[object, ...]:

@@ -20,6 +20,8 @@ class ANLS(MeanMetric):
     Source: Biten et al., Scene Text Visual Question Answering, ICCV 2019, https://arxiv.org/abs/1905.13648, equation 1.
     """
 
+    most: ClassVar[float] = 1.0
+
     name: ClassVar[str] = "anls"
     columns: ClassVar[tuple[str, ...]] = ("similarity",)
 

@@ -26,6 +26,8 @@ _TINY, _SMALL = 1e-15, 1e-9
 class _BLEU(CaptionMetric):
     """BLEU with n-grams up to `order`, 0 to 1."""
 
+    most: ClassVar[float] = 1.0
+
     family: ClassVar[str] = "bleu"
     order: ClassVar[int]
 

@@ -16,6 +16,8 @@ class Brier(ProbabilityMetric, MeanMetric):
     what scikit-learn's `brier_score_loss` gives unless `scale_by_half=False`.
     """
 
+    most: ClassVar[float] = 2.0
+
     name: ClassVar[str] = "brier"
     higher_is_better: ClassVar[bool] = False
 

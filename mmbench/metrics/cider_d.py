@@ -27,6 +27,8 @@ class CIDErD(MeanCaptionMetric):
     number of images (with one it is 0), and that of a part of a data set does not compare with that of the whole.
     """
 
+    most: ClassVar[float] = 10.0
+
     name: ClassVar[str] = "cider_d"
 
     def scores(self, captions: Captions) -> FloatArray:

@@ -29,6 +29,8 @@ class CLIPScore(MeanMetric):
     Scores by different CLIP models do not compare; the paper's is ViT-B/32 of OpenAI. It runs on the CPU in float32.
     """
 
+    most: ClassVar[float] = 2.5
+
     name: ClassVar[str] = "clip_score"
     columns: ClassVar[tuple[str, ...]] = ("cosine",)
     reads_inputs: ClassVar[bool] = True

@@ -11,6 +11,8 @@ from mmbench.metrics.per_class import PerClassMetric, confusion
 class MeanClassRecall(PerClassMetric):
     """Unweighted mean of recall over the classes that occur as a target, 0 to 1."""
 
+    most: ClassVar[float] = 1.0
+
     name: ClassVar[str] = "mean_class_recall"
 
     def per_class(self, hits: FloatArray, predicted: FloatArray, true: FloatArray) -> FloatArray:

@@ -28,6 +28,8 @@ _COUNTS = ("matched", "length", "reference_matched", "reference_length", "chunks
 class METEOR(CaptionMetric):
     """METEOR of the corpus, 0 to 1; not defined where Java or pycocoevalcap is missing, as `settings` then says."""
 
+    most: ClassVar[float] = 1.0
+
     name: ClassVar[str] = "meteor"
 
     def __init__(self, **chosen: str) -> None:

@@ -38,6 +38,8 @@ class HitRate(MeanOverQueries):
 class Recall(MeanOverQueries):
     """Share of a query's relevant items that are among the first k, averaged over queries."""
 
+    most: ClassVar[float] = 1.0
+
     measure: ClassVar[str] = "recall_at_{k}"
 
     def per_sample(self, rows: Columns) -> FloatArray:
@@ -48,6 +50,8 @@ class Recall(MeanOverQueries):
 class MeanAveragePrecision(MeanOverQueries):
     """Average precision of a query's whole ranking, averaged over queries."""
 
+    most: ClassVar[float] = 1.0
+
     measure: ClassVar[str] = "map"
 
     def per_sample(self, rows: Columns) -> FloatArray:
@@ -57,6 +61,8 @@ class MeanAveragePrecision(MeanOverQueries):
 
 class NDCG(MeanOverQueries):
     """Normalised discounted cumulative gain of the first k, averaged over queries."""
+
+    most: ClassVar[float] = 1.0
 
     measure: ClassVar[str] = "ndcg_at_{k}"
 
@@ -70,6 +76,8 @@ class MedianRank(RetrievalMetric):
 
     It gets no interval where all resamples have the same median, as where most queries have rank 1.
     """
+
+    least: ClassVar[float] = 1.0
 
     measure: ClassVar[str] = "median_rank"
     higher_is_better: ClassVar[bool] = False

@@ -18,6 +18,8 @@ _BETA = 1.2
 class ROUGEL(MeanCaptionMetric):
     """Mean over images of the F-score of the longest common subsequence, 0 to 1."""
 
+    most: ClassVar[float] = 1.0
+
     name: ClassVar[str] = "rouge_l"
 
     def scores(self, captions: Captions) -> FloatArray:

@@ -24,6 +24,8 @@ _PARSER = ("stanford-corenlp-3.6.0.jar", "stanford-corenlp-3.6.0-models.jar")
 class SPICE(MeanCaptionMetric):
     """Mean over images of the F-score of propositions, 0 to 1."""
 
+    most: ClassVar[float] = 1.0
+
     name: ClassVar[str] = "spice"
 
     def __init__(self, **chosen: str) -> None:

@@ -29,6 +29,8 @@ class _LeaveOneOut(MeanMetric):
     Source: Antol et al., VQA: Visual Question Answering, ICCV 2015, and the evaluation code of https://visualqa.org.
     """
 
+    most: ClassVar[float] = 1.0
+
     columns: ClassVar[tuple[str, ...]] = ("score",)
 
     @abstractmethod

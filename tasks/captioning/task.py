@@ -8,6 +8,7 @@ from mmbench.model import Batch, Generates, Model
 from mmbench.sample import Dataset, Prediction, Sample
 from mmbench.task import TaskCard, generated_texts
 
+from .pairs import CaptionPairs
 from .readers import open_captions
 
 
@@ -40,6 +41,10 @@ class Captioning:
     def load(self, dataset: DatasetCard, split: str) -> Dataset:
         """Open one split; images are decoded only when a batch is made."""
         return open_captions(dataset, split)
+
+    def training(self, samples: Dataset) -> Dataset:
+        """One sample a caption, so that a model learns every caption of an image."""
+        return CaptionPairs(samples)
 
     def ask(self, model: Model, batch: Batch) -> list[Prediction]:
         """The model's caption of each image."""

@@ -3,7 +3,6 @@
 from typing import Any, cast
 
 import numpy as np
-from mmbench_tasks.captioning.readers import open_captions
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -12,8 +11,10 @@ from mmbench.metrics.metric import Metric
 from mmbench.model import Batch, Embeds, Model
 from mmbench.sample import Dataset, Prediction, Sample
 from mmbench.task import TaskCard
+from mmbench_tasks.captioning.readers import open_captions
 
 from .items import ImageTextItems
+from .pairs import ImageTextPairs
 
 _MEASURES = (
     "r_at_1",
@@ -48,6 +49,14 @@ class Retrieval:
     def load(self, dataset: DatasetCard, split: str) -> Dataset:
         """Open one split: first its images, then its texts; images are decoded only when a batch is made."""
         return ImageTextItems(dataset, split, open_captions(dataset, split))
+
+    def training(self, samples: Dataset) -> Dataset:
+        """The texts among the items, each with its image.
+
+        Raises:
+            UsageError: there is no such pair.
+        """
+        return ImageTextPairs(samples)
 
     def ask(self, model: Model, batch: Batch) -> list[Prediction]:
         """The vector of each item, from the modality that it has.

@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 import torch
-from mmbench_baselines.encoders.cnn import CNN
-from mmbench_baselines.encoders.gru import GRU
 from PIL import Image
 
 from mmbench.registry import registry
+from mmbench_baselines.encoders.cnn import CNN
+from mmbench_baselines.encoders.gru import GRU
 
 WIDTH = 8
 TEXTS = ["is there a red circle?", "what?", None, "", "zebra zebra"]

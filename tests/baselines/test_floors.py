@@ -4,14 +4,14 @@ from pathlib import Path
 
 import pytest
 import torch
-from mmbench_baselines.models.majority import Majority
-from mmbench_baselines.models.question_prior import QuestionPrior
 
 from mmbench.engine.evaluate import evaluate
 from mmbench.engine.options import EvalOptions
 from mmbench.model import Classifies, Fits, Model, Stored
 from mmbench.registry import registry
 from mmbench.sample import Sample
+from mmbench_baselines.models.majority import Majority
+from mmbench_baselines.models.question_prior import QuestionPrior
 
 SAMPLES = [
     Sample(str(number), {"text": text}, target)

@@ -225,11 +225,6 @@ def test_cross_attention_agrees_with_multihead_attention():
         torch.testing.assert_close(fusion(features, mask), expected)
 
 
-def test_cross_attention_needs_heads_that_divide_the_width():
-    with pytest.raises(ValueError, match="needs a width that its 4 heads divide, not 10"):
-        build("cross-attention", width=10)
-
-
 P_IMAGE, P_TEXT = torch.tensor([0.7, 0.2, 0.1]), torch.tensor([0.1, 0.6, 0.3])
 
 

@@ -7,12 +7,12 @@ import subprocess
 from contextlib import contextmanager
 from pathlib import Path
 
-import mmbench_baselines.weights
 import pytest
 import torch
 from safetensors import safe_open
 from safetensors.torch import save_file
 
+import mmbench_baselines.weights
 from mmbench.checkpoint import Header, save_weights
 from mmbench.cli import main
 from mmbench.registry import KINDS, load_plugin_file, registry

@@ -1,16 +1,21 @@
 """The probe plugin, weights for its models, and short ways to run an evaluation."""
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
-import mmbench_baselines.weights
 import pytest
 import torch
 
+import mmbench_baselines.weights
 from mmbench.checkpoint import Header, save_weights
+from mmbench.data.card import DatasetCard
 from mmbench.engine.evaluate import Evaluation, evaluate
 from mmbench.engine.options import EvalOptions
 from mmbench.registry import KINDS, load_plugin_file, registry
+from mmbench.sample import Sample
+from mmbench_tasks.vqa.datasets import easy_vqa
+from mmbench_tasks.vqa.task import VQA
 
 PROBES = Path(__file__).with_name("probes.py")
 FILM = Path(mmbench_baselines.weights.__path__[0]) / "vqa" / "easy-vqa" / "film.safetensors"
@@ -26,6 +31,42 @@ def probes(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     for kind in KINDS:
         for name in set(registry.names(kind)) - before[kind]:
             registry.unregister(kind, name)
+
+
+@pytest.fixture
+def register() -> Iterator[Callable[[str, str, object], None]]:
+    """Register for one test."""
+    added: list[tuple[str, str]] = []
+
+    def add(kind: str, name: str, thing: object) -> None:
+        registry.unregister(kind, name)
+        registry.register(kind, name)(thing)
+        added.append((kind, name))
+
+    yield add
+    for kind, name in added:
+        registry.unregister(kind, name)
+
+
+class Tiny(VQA):
+    """150 questions of three words that tell the answer, in memory."""
+
+    card = replace(VQA.card, name="test-tiny", datasets=("test-tiny",))
+
+    def load(self, dataset: DatasetCard, split: str) -> list[Sample]:
+        words = ("red", "green", "blue")
+        return [
+            Sample(f"{split}/{n}", {"text": f"what number {n % 7} is {words[n % 3]}?"}, target=words[n % 3])
+            for n in range(150)
+        ]
+
+
+@pytest.fixture
+def tiny(register: Callable[[str, str, object], None], threads: None) -> str:
+    """Name of a task that costs nothing to open, for models of text."""
+    register("task", "test-tiny", Tiny)
+    register("dataset", "test-tiny", easy_vqa.model_copy(update={"name": "test-tiny", "tasks": ("test-tiny",)}))
+    return "test-tiny"
 
 
 @pytest.fixture

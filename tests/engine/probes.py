@@ -9,13 +9,13 @@ from dataclasses import replace
 from pathlib import Path
 
 import torch
-from mmbench_tasks.vqa.datasets import easy_vqa
-from mmbench_tasks.vqa.task import VQA
 from PIL import Image
 from torch import nn
 
 from mmbench import Batch, Sample, register
 from mmbench.metrics.accuracy import Accuracy
+from mmbench_tasks.vqa.datasets import easy_vqa
+from mmbench_tasks.vqa.task import VQA
 
 
 class Clean:

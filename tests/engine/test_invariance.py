@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 import torch
-from mmbench_tasks.vqa.task import VQA
 
 from mmbench.engine.invariance import check_invariance
 from mmbench.model import Batch
 from mmbench.sample import Prediction, Sample
+from mmbench_tasks.vqa.task import VQA
 
 
 def check(evaluation):

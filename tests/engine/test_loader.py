@@ -2,12 +2,12 @@
 
 import pytest
 import torch
-from mmbench_tasks.vqa.datasets import easy_vqa
-from mmbench_tasks.vqa.task import VQA
 
 from mmbench.engine.loader import default_threads, default_workers, make_loader, plan_batches
 from mmbench.registry import registry
 from mmbench.sample import Sample, Subset
+from mmbench_tasks.vqa.datasets import easy_vqa
+from mmbench_tasks.vqa.task import VQA
 
 
 def model(name):

@@ -11,9 +11,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-import mmbench_baselines.weights
 import pytest
 
+import mmbench_baselines.weights
 from mmbench.cli import main
 from mmbench.record.store import Store
 

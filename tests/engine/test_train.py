@@ -1,55 +1,31 @@
-"""Training: validation by group, the best epoch kept, the same for the same seed, resumable after a kill."""
+"""Training: validation by group, the best epoch kept, the same for the same seed."""
 
 import dataclasses
-import signal
-import subprocess
-import sys
 from collections import defaultdict
 from pathlib import Path
 
 import pytest
 import torch
-from mmbench_tasks.vqa.datasets import easy_vqa
-from mmbench_tasks.vqa.task import VQA
 from torch import nn
 from torch.nn import functional as F
 
 from mmbench.checkpoint import read_weights
 from mmbench.data.split import split_by_group
 from mmbench.engine.models import load_model, weights_path
-from mmbench.engine.options import TrainOptions
 from mmbench.engine.progress import TrainProgress
 from mmbench.engine.resolve import resolve_metrics
 from mmbench.engine.train import train
+from mmbench.engine.train_options import TrainOptions
 from mmbench.engine.validation import Validation
-from mmbench.errors import UsageError
-from mmbench.model import Batch
+from mmbench.metrics.accuracy import Accuracy
+from mmbench.model import Batch, BuildOptions
 from mmbench.registry import registry
-from mmbench.sample import Subset
+from mmbench.sample import Sample, Subset
+from mmbench_tasks.vqa.datasets import easy_vqa
+from mmbench_tasks.vqa.task import VQA
 
 TINY = TrainOptions(epochs=3, batch_size=128, limit=400, workers=0)
 """Three epochs of four steps."""
-
-UNTIL = """
-import os, signal, sys
-from pathlib import Path
-from mmbench.engine.options import TrainOptions
-from mmbench.engine.progress import TrainProgress
-from mmbench.engine.train import train
-
-class Killer(TrainProgress):
-    def step(self, done, total):
-        if done == int(sys.argv[2]):
-            os.kill(os.getpid(), signal.SIGKILL)
-
-options = TrainOptions(epochs=3, batch_size=128, limit=400, workers=0)
-train("film", "vqa", options=options, output=Path(sys.argv[1]), progress=Killer())
-"""
-"""A process of its own that trains as `TINY` says and is killed at a step."""
-
-
-def run_until(step, output):
-    return subprocess.run([sys.executable, "-c", UNTIL, output, str(step)], capture_output=True, text=True, check=False)
 
 
 @pytest.fixture(scope="module")
@@ -109,26 +85,11 @@ class Guarded(VQA):
 
 
 @pytest.fixture
-def register():
-    """Register for one test."""
-    added = []
-
-    def add(kind, name, thing):
-        registry.register(kind, name)(thing)
-        added.append((kind, name))
-
-    yield add
-    for kind, name in added:
-        registry.unregister(kind, name)
-
-
-@pytest.fixture
 def scripted(register, tmp_path):
     """Train a `Scripted` model: one step an epoch, so that steps are epochs."""
 
     def run(right=(), **options):
         model = type("Model", (Scripted,), {"right": frozenset(right)})
-        registry.unregister("model", "test-scripted")
         register("model", "test-scripted", model)
         chosen = TrainOptions(**{"batch_size": 10_000, "limit": 300, "workers": 0, "epochs": 8} | options)
         return train("test-scripted", "vqa", options=chosen, output=tmp_path / "scripted.safetensors"), model.last
@@ -145,82 +106,19 @@ def test_same_seed_gives_the_same_bytes_and_another_does_not(film, tmp_path):
     assert not torch.equal(one["heads.fused.output.weight"], two["heads.fused.output.weight"])
 
 
-def test_killed_in_the_middle_and_resumed_gives_the_same_bytes(film, tmp_path, monkeypatch):
-    monkeypatch.setattr(registry, "files", [])  # as in the process that is killed
-    output = tmp_path / "film.safetensors"
-    folder = tmp_path / ".film.training"
-    assert run_until(6, output).returncode == -signal.SIGKILL
-    assert not output.exists()
-    whole = [path.name for path in folder.glob("checkpoint-*")]
-    assert whole == ["checkpoint-4"]
-    # What a kill while a checkpoint is being written leaves: no state, and a model cut short.
-    half = folder / "checkpoint-8"
-    half.mkdir()
-    (half / "model.safetensors").write_bytes(b"\x00" * 10)
-    steps = Steps()
-    resumed = train("film", "vqa", options=TINY, output=output, resume=True, progress=steps)
-    assert steps.done[0] == 5
-    assert output.read_bytes() == film.path.read_bytes()
-    assert resumed.history == film.history
-    assert resumed.best == film.best
-    assert not folder.exists()
-
-
 class Steps(TrainProgress):
-    """Keeps what it is told, and stops a run if asked to."""
+    """Keeps what it is told."""
 
-    def __init__(self, stop_at=0):
-        self.stop_at = stop_at
+    def __init__(self):
         self.done = []
         self.epochs = []
 
     def step(self, done, total):
         self.done.append(done)
         self.total = total
-        if done == self.stop_at:
-            raise KeyboardInterrupt
 
     def epoch(self, epoch):
         self.epochs.append(epoch)
-
-
-def test_resume_refuses_other_options_and_a_new_run_starts_over(film, tmp_path):
-    output = tmp_path / "film.safetensors"
-    with pytest.raises(KeyboardInterrupt):
-        train("film", "vqa", options=TINY, output=output, progress=Steps(stop_at=6))
-    other = dataclasses.replace(TINY, learning_rate=1e-3)
-    with pytest.raises(UsageError, match=r"holds an interrupted run .*other options; give those, or leave out"):
-        train("film", "vqa", options=other, output=output, resume=True)
-    assert not output.exists()
-    steps = Steps()
-    train("film", "vqa", options=TINY, output=output, progress=steps)
-    assert steps.done == list(range(1, 13))
-    assert output.read_bytes() == film.path.read_bytes()
-
-
-def test_resume_refuses_the_checkpoints_of_other_data(tmp_path, monkeypatch):
-    """The same files under another revision: what was learned so far was learned from something else."""
-    output = tmp_path / "film.safetensors"
-    with pytest.raises(KeyboardInterrupt):
-        train("film", "vqa", options=TINY, output=output, progress=Steps(stop_at=6))
-    changed = easy_vqa.model_copy(update={"revision": "2.0"})
-    monkeypatch.setattr("mmbench.engine.train.resolve_dataset", lambda task, name, data: changed)
-    with pytest.raises(UsageError, match="interrupted run of another model, on other data or with other options"):
-        train("film", "vqa", options=TINY, output=output, resume=True)
-
-
-def test_resume_refuses_the_checkpoints_of_another_model(tmp_path):
-    output = tmp_path / "mine.safetensors"
-    with pytest.raises(KeyboardInterrupt):
-        train("film", "vqa", options=TINY, output=output, progress=Steps(stop_at=6))
-    with pytest.raises(UsageError, match="holds an interrupted run"):
-        train("concat", "vqa", options=TINY, output=output, resume=True)
-    assert not output.exists()
-
-
-def test_resume_with_nothing_to_resume_starts(film, tmp_path):
-    resumed = train("film", "vqa", options=TINY, output=tmp_path / "film.safetensors", resume=True)
-    assert resumed.path.read_bytes() == film.path.read_bytes()
 
 
 def test_progress_is_told_of_every_step_and_epoch(tmp_path):
@@ -237,7 +135,8 @@ def test_stored_weights_are_those_of_the_best_epoch(film):
     task = VQA()
     _, held_out = split_by_group(Subset(task.load(easy_vqa, "train"), range(400)), TINY.validation)
     model = loaded.model.eval()
-    assert Validation(task, resolve_metrics(task, easy_vqa, (), {}), held_out, TINY)(model) == film.best.metrics
+    validation = Validation(task, resolve_metrics(task, easy_vqa, (), {}), held_out, 64, 0, "cpu")
+    assert validation(model) == film.best.metrics
     assert film.best.metrics["accuracy"] == max(epoch.metrics["accuracy"] for epoch in film.history)
     assert loaded.training["validation"] == film.best.metrics
     assert loaded.training["samples"]["validation"] == len(held_out)
@@ -274,13 +173,15 @@ def test_validation_part_is_by_group_and_the_same_for_every_seed_and_length(scri
         assert shown["short"][side] < shown["long"][side]
 
 
-@pytest.mark.parametrize("model", ["concat", "question-prior"])
-def test_no_other_split_is_opened(register, tmp_path, monkeypatch, model):
+@pytest.mark.parametrize(
+    ("model", "options"),
+    [("concat", dataclasses.replace(TINY, epochs=1)), ("question-prior", TrainOptions(limit=400, workers=0))],
+)
+def test_no_other_split_is_opened(register, tmp_path, monkeypatch, model, options):
     monkeypatch.setattr(Guarded, "opened", [], raising=False)
     card = easy_vqa.model_copy(update={"name": "test-guarded", "tasks": ("test-guarded",)})
     register("task", "test-guarded", Guarded)
     register("dataset", "test-guarded", card)
-    options = dataclasses.replace(TINY, epochs=1)
     trained = train(model, "test-guarded", options=options, output=tmp_path / "guarded.safetensors")
     assert trained.path.is_file()
     assert Guarded.opened == ["train"]
@@ -301,15 +202,79 @@ def test_header_says_how_the_weights_came_about(film):
     assert header.model == "film"
     assert header.training["task"] == "vqa"
     assert header.training["dataset"] == {"name": "easy-vqa", "revision": "1.0", "split": "train"}
-    assert header.training["options"] == dataclasses.asdict(TINY)
+    stored = header.training["options"]
+    assert stored == {**dataclasses.asdict(TINY), "warmup": 0.3, "log_to": []}
     assert header.training["epoch"] == film.best.number
+    assert header.training["processes"] == 1
+    assert film.config == header.config
     assert film.parameters == sum(
         p.numel() for p in load_model("film", "vqa", "easy-vqa", film.path).model.parameters()
     )
 
 
+def test_options_in_the_header_leave_no_default_open(tmp_path, tiny):
+    options = TrainOptions(limit=150, workers=0, schedule="cosine", epochs=1)
+    trained = train("text-only", tiny, options=options, output=tmp_path / "model.safetensors")
+    header, _ = read_weights(trained.path)
+    stored = header.training["options"]
+    assert (stored["batch_size"], stored["epochs"], stored["warmup"], stored["device"]) == (16, 1, 0.05, "cpu")
+    assert [name for name, value in stored.items() if value is None] == ["patience"]
+    assert dataclasses.asdict(trained.options) == {**stored, "log_to": ()}
+
+
+@pytest.mark.parametrize(("metric", "floor"), [("accuracy", 0.25), ("nll", None), ("image_to_text_map", None)])
+def test_constant_answer_has_a_value_where_an_answer_is_enough(metric, floor):
+    samples = [Sample(str(number), {}, target=str(number)) for number in range(4)]
+    chosen = {metric: registry.load("metric", metric)()}
+    assert Validation(VQA(), chosen, samples, 4, 0, "cpu").constant("2") == floor
+
+
+def test_constant_answer_does_not_hide_a_metric_that_is_broken():
+    class Broken(Accuracy):
+        """Divides by nothing."""
+
+        def row(self, prediction, sample):
+            return (1 // 0,)
+
+    samples = [Sample("1", {}, target="yes")]
+    with pytest.raises(ZeroDivisionError):
+        Validation(VQA(), {"accuracy": Broken()}, samples, 1, 0, "cpu").constant("yes")
+
+
+@pytest.mark.parametrize("store", ["float16", "bfloat16"])
+def test_weights_are_stored_as_asked(tmp_path, tiny, store):
+    options = TrainOptions(limit=150, workers=0, epochs=1, store=store)
+    trained = train("text-only", tiny, options=options, output=tmp_path / "model.safetensors")
+    _, tensors = read_weights(trained.path)
+    assert {tensor.dtype for tensor in tensors.values() if tensor.is_floating_point()} == {getattr(torch, store)}
+    loaded = load_model("text-only", tiny, "easy-vqa", trained.path)
+    assert {parameter.dtype for parameter in loaded.model.parameters()} == {torch.float32}
+
+
+def test_workers_do_not_change_the_weights(tmp_path, tiny):
+    """Dropout among them, whose random state the loader must not touch."""
+    build = BuildOptions(encoders={"text": "bert,layers=1"})
+    paths = []
+    for workers in (0, 1):
+        options = TrainOptions(limit=150, workers=workers, epochs=2)
+        output = tmp_path / f"{workers}.safetensors"
+        paths.append(train("text-only", tiny, build=build, options=options, output=output).path)
+    (_, none), (_, one) = map(read_weights, paths)
+    assert none.keys() == one.keys()
+    assert all(torch.equal(none[name], one[name]) for name in none)
+
+
+def test_epoch_of_any_size_learns_with_batch_norm_over_one_pixel(tmp_path):
+    """Maps of 1 x 1: a batch of one sample has one value a channel, and no variance."""
+    build = BuildOptions(encoders={"image": "cnn,size=16"})
+    for limit in (100, 101, 102):
+        options = TrainOptions(limit=limit, workers=0, epochs=1, batch_size=8)
+        trained = train("image-only", "vqa", build=build, options=options, output=tmp_path / "model.safetensors")
+        assert trained.history[0].loss is not None
+
+
 def test_default_output_is_where_evaluation_looks(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    trained = train("majority", "vqa", options=TINY)
+    trained = train("majority", "vqa", options=TrainOptions(limit=400, workers=0))
     assert trained.path == weights_path(Path("weights"), "vqa", "easy-vqa", "majority")
     assert load_model("majority", "vqa", "easy-vqa").source == trained.path.as_posix()

@@ -1,43 +1,177 @@
 """Training that cannot be: refused with what was wrong, and nothing half-written."""
 
 import dataclasses
+import json
 
 import pytest
 import torch
-from mmbench_tasks.vqa.datasets import easy_vqa
-from mmbench_tasks.vqa.task import VQA
 from torch import nn
 
+from mmbench.checkpoint import read_weights
 from mmbench.data.split import split_by_group
-from mmbench.engine.options import TrainOptions
+from mmbench.engine.models import load_model
 from mmbench.engine.train import train
+from mmbench.engine.train_options import TrainOptions
 from mmbench.errors import HarnessError, UsageError
-from mmbench.model import Batch
-from mmbench.registry import registry
+from mmbench.metrics.accuracy import Accuracy
+from mmbench.model import Batch, BuildOptions
 from mmbench.sample import Subset
+from mmbench_tasks.vqa.datasets import easy_vqa
+from mmbench_tasks.vqa.task import VQA
 
 TINY = TrainOptions(epochs=3, batch_size=128, limit=400, workers=0)
+COUNTS = TrainOptions(limit=400, workers=0)
+"""For models that count."""
 
-
-@pytest.fixture
-def register():
-    """Register for one test."""
-    added = []
-
-    def add(kind, name, thing):
-        registry.register(kind, name)(thing)
-        added.append((kind, name))
-
-    yield add
-    for kind, name in added:
-        registry.unregister(kind, name)
+COURSES = {"text-only": TINY, "majority": COUNTS}
 
 
 def test_loss_that_is_not_finite_names_the_learning_rate(tmp_path):
     options = dataclasses.replace(TINY, learning_rate=1e30)
     with pytest.raises(HarnessError, match=r"the loss became (nan|inf) at step \d+: lower --learning-rate"):
         train("concat", "vqa", options=options, output=tmp_path / "concat.safetensors")
-    assert not (tmp_path / "concat.safetensors").exists()
+    assert list(tmp_path.iterdir()) == []
+
+
+class Exploding(nn.Module):
+    """Learns well for some steps, then its loss or its answers are no numbers."""
+
+    modalities = ("text",)
+    steps, logit = 5, 0.0
+
+    def __init__(self, name, labels):
+        super().__init__()
+        self.name, self.labels, self.done = name, labels, 0
+        self.weight = nn.Parameter(torch.zeros(1))
+
+    @classmethod
+    def create(cls, name, modalities, samples):
+        return cls(name, ("no", "yes"))
+
+    def stored_config(self):
+        return {}
+
+    def collate(self, samples):
+        return Batch(len(samples), {}, {})
+
+    def classify(self, batch):
+        return torch.full((batch.size, 2), self.logit)
+
+    def loss(self, batch):
+        self.done += 1
+        return (self.weight - 1).square().sum() / (0 if self.done > self.steps else 1)
+
+
+def test_loss_that_explodes_after_an_epoch_leaves_no_checkpoint(register, tmp_path):
+    """There is nothing that a resume could do better."""
+    register("model", "test-exploding", Exploding)
+    with pytest.raises(HarnessError, match="the loss became inf at step 6: lower --learning-rate"):
+        train("test-exploding", "vqa", options=TINY, output=tmp_path / "model.safetensors")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_answers_that_are_no_numbers_are_the_models_fault(register, tmp_path):
+    register("model", "test-exploding", type("Silent", (Exploding,), {"logit": float("nan")}))
+    with pytest.raises(
+        HarnessError, match=r"fails on validation samples train/\d+, .*: ValueError: the model gave NaN"
+    ):
+        train("test-exploding", "vqa", options=TINY, output=tmp_path / "model.safetensors")
+    assert list(tmp_path.iterdir()) == []
+
+
+class Undefined(Accuracy):
+    """Not defined on any sample."""
+
+    name = "test-undefined"
+
+    def value(self, sums):
+        return super().value(sums) * float("nan")
+
+
+@pytest.fixture
+def undefined(register):
+    """VQA with a metric that is not defined, as the main one or after accuracy."""
+
+    def make(*metrics):
+        card = dataclasses.replace(VQA.card, name="test-undefined", datasets=("test-undefined",), metrics=metrics)
+        register("metric", "test-undefined", Undefined)
+        register("task", "test-undefined", type("Task", (VQA,), {"card": card}))
+        data = easy_vqa.model_copy(update={"name": "test-undefined", "tasks": ("test-undefined",), "metrics": ()})
+        register("dataset", "test-undefined", data)
+
+    return make
+
+
+@pytest.mark.parametrize("model", ["text-only", "majority"])
+def test_main_metric_that_is_not_defined_is_refused(undefined, tmp_path, model):
+    undefined("test-undefined", "accuracy")
+    with pytest.raises(HarnessError, match=r"test-undefined is nan on the \d+ validation samples, so that no"):
+        train(model, "test-undefined", options=COURSES[model], output=tmp_path / "model.safetensors")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("model", ["text-only", "majority"])
+def test_other_metric_that_is_not_defined_is_nothing(undefined, tmp_path, model):
+    undefined("accuracy", "test-undefined")
+    trained = train(model, "test-undefined", options=COURSES[model], output=tmp_path / "model.safetensors")
+    assert [epoch.metrics["test-undefined"] for epoch in trained.history] == [None] * len(trained.history)
+    header, _ = read_weights(trained.path)
+    assert header.training["validation"] == trained.best.metrics
+    json.dumps(header.training, allow_nan=False)
+
+
+def test_step_of_one_sample_is_told_where_a_model_cannot_learn_from_it(tmp_path):
+    build = BuildOptions(encoders={"image": "cnn,size=16"})  # maps of 1 x 1
+    options = TrainOptions(limit=60, workers=0, epochs=1, batch_size=1)
+    with pytest.raises(HarnessError, match=r"cannot learn from a step of one sample \(Expected more .*\): raise"):
+        train("image-only", "vqa", build=build, options=options, output=tmp_path / "model.safetensors")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_task_that_teaches_nothing_is_refused(register, tmp_path):
+    class Mute(VQA):
+        """Nothing to learn from what it has."""
+
+        card = dataclasses.replace(VQA.card, name="test-mute", datasets=("test-mute",))
+
+        def training(self, samples):
+            return []
+
+    register("task", "test-mute", Mute)
+    register("dataset", "test-mute", easy_vqa.model_copy(update={"name": "test-mute", "tasks": ("test-mute",)}))
+    with pytest.raises(UsageError, match=r"test-mute/test-mute: nothing can be learned from its \d+ samples"):
+        train("text-only", "test-mute", options=TINY, output=tmp_path / "model.safetensors")
+
+
+@pytest.mark.parametrize("count", [0, 1])
+def test_split_without_enough_samples_is_refused(register, tmp_path, count):
+    class Few(VQA):
+        """Hardly a sample."""
+
+        card = dataclasses.replace(VQA.card, name="test-few", datasets=("test-few",))
+
+        def load(self, dataset, split):
+            return Subset(super().load(dataset, split), range(count))
+
+    register("task", "test-few", Few)
+    register("dataset", "test-few", easy_vqa.model_copy(update={"name": "test-few", "tasks": ("test-few",)}))
+    expected = f"test-few train gives {count} training and 0 validation samples, and both need at least one"
+    with pytest.raises(UsageError, match=expected):
+        train("text-only", "test-few", options=TINY, output=tmp_path / "model.safetensors")
+
+
+def test_data_set_without_training_split_is_refused(register, tmp_path):
+    card = easy_vqa.model_copy(update={"name": "test-only", "train_split": None})
+    register("dataset", "test-only", card)
+    with pytest.raises(UsageError, match="data set 'test-only' has no training split"):
+        train("text-only", "vqa", dataset="test-only", options=TINY, output=tmp_path / "model.safetensors")
+
+
+def test_weights_of_another_fusion_are_refused(tmp_path):
+    options = dataclasses.replace(TINY, epochs=1, limit=150)
+    trained = train("concat", "vqa", options=options, output=tmp_path / "model.safetensors")
+    with pytest.raises(UsageError, match="holds weights of model 'concat', not of 'sum'"):
+        load_model("sum", "vqa", "easy-vqa", trained.path)
 
 
 def test_too_few_samples_are_refused(tmp_path):
@@ -140,6 +274,8 @@ def test_output_folder_that_cannot_be_made_is_refused_first(tmp_path):
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(UsageError, match=r"cannot write weights to .*file"):
         train("concat", "vqa", options=TINY, output=tmp_path / "file" / "concat.safetensors")
+    with pytest.raises(UsageError, match=r"cannot write weights to .*: it is a folder, and a file is expected"):
+        train("concat", "vqa", options=TINY, output=tmp_path)
 
 
 def test_earlier_weights_survive_a_run_that_fails(tmp_path):
@@ -148,22 +284,4 @@ def test_earlier_weights_survive_a_run_that_fails(tmp_path):
     with pytest.raises(HarnessError):
         train("film", "vqa", options=dataclasses.replace(TINY, learning_rate=1e30), output=output)
     assert output.read_bytes() == b"earlier weights"
-
-
-@pytest.mark.parametrize(
-    ("options", "message"),
-    [
-        ({"limit": 0}, "--limit must be at least 1, not 0"),
-        ({"batch_size": -1}, "--batch-size must be at least 1, not -1"),
-        ({"epochs": 0}, "--epochs must be at least 1, not 0"),
-        ({"seed": -1}, "--seed must be at least 0, not -1"),
-        ({"validation": 1.0}, "--validation must lie between 0 and 1, not 1.0"),
-        ({"learning_rate": 0.0}, "--learning-rate must be more than 0, not 0.0"),
-        ({"learning_rate": float("nan")}, "--learning-rate must be more than 0, not nan"),
-        ({"weight_decay": float("nan")}, "--weight-decay must be at least 0, not nan"),
-    ],
-)
-def test_options_that_make_no_sense_are_refused(options, message):
-    with pytest.raises(UsageError) as caught:
-        TrainOptions(**options)
-    assert str(caught.value) == message
+    assert list(tmp_path.iterdir()) == [output]

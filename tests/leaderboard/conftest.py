@@ -43,6 +43,34 @@ def make():
 
 
 @pytest.fixture
+def trained(make):
+    """Make a record of trained weights: `trained(3, "film", 0.9, epochs=5, config={"width": 96}, day=1, ...)`."""
+
+    def build(seed, model="film", value=0.9, low=None, high=None, *, config=None, day=None, options=None, **rest):
+        training = {
+            "task": "vqa",
+            "dataset": {"name": "easy-vqa", "revision": "1.0", "split": "train"},
+            "options": {
+                "batch_size": 256,
+                "epochs": 10,
+                "device": "cpu",
+                "log_to": [],
+                "seed": seed,
+                **(options or {}),
+            },
+            "samples": {"training": 90, "validation": 10},
+            "epoch": 7 + seed,
+            "validation": {"accuracy": value},
+            "torch": "2.13.0",
+        }
+        info = {"config": {"fusion": "film", "width": 64, **(config or {}), "training": training}}
+        info |= rest.pop("model_info", {})
+        return make(model, value, low, high, day=seed if day is None else day, model_info=info, **rest)
+
+    return build
+
+
+@pytest.fixture
 def metric_of():
     return metric
 
@@ -57,3 +85,25 @@ def save(tmp_path, monkeypatch):
             Store(Path("results")).save(record, pa.table({"id": ["q1"]}))
 
     return save_all
+
+
+@pytest.fixture
+def film_values():
+    return [0.80, 0.84, 0.79, 0.82, 0.85]
+
+
+@pytest.fixture
+def film(trained, metric_of, film_values):
+    """Film by five seeds, each with an interval of its own, which must not count."""
+    return [
+        trained(
+            seed,
+            "film",
+            value,
+            value - 0.2,
+            value + 0.1,
+            wer=metric_of(1 - value, higher_is_better=False),
+            cost={"throughput": {"samples_per_s": 100.0 + seed**2, "batch_s": [1.0]}},
+        )
+        for seed, value in enumerate(film_values)
+    ]

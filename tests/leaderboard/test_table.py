@@ -48,7 +48,7 @@ def test_latest_run_of_a_model_counts(make):
     records = [make("a", 0.95, day=0), make("a", 0.5, day=1), make("b", 0.7, day=0)]
     (table,) = build_tables(records)
     assert ranked(table) == [(1, "b"), (2, "a")]
-    (table,) = build_tables([*records, records[0]], every_run=True)
+    (table,) = build_tables([*records, records[0]], show="all")
     assert [(row.rank, row.model, row.metrics["accuracy"].value) for row in table.rows] == [
         (1, "a", 0.95),
         (2, "b", 0.7),

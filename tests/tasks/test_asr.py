@@ -3,7 +3,6 @@
 import numpy as np
 import pytest
 import soundfile
-from mmbench_tasks.asr.task import ASR
 from torch import nn, tensor
 
 from mmbench.data.audio import load_audio
@@ -17,6 +16,7 @@ from mmbench.model import Batch
 from mmbench.registry import registry
 from mmbench.sample import Prediction, Sample
 from mmbench.task import Task
+from mmbench_tasks.asr.task import ASR
 
 SPLITS = {
     "librispeech": {

@@ -5,11 +5,11 @@ import json
 import numpy as np
 import pytest
 import soundfile
-from mmbench_tasks.asr import datasets
-from mmbench_tasks.asr.task import ASR
 
 from mmbench.data.audio import load_audio
 from mmbench.errors import UsageError
+from mmbench_tasks.asr import datasets
+from mmbench_tasks.asr.task import ASR
 
 RATE = 16_000
 

@@ -3,12 +3,12 @@
 import numpy as np
 import pytest
 import soundfile
-from mmbench_tasks.asr import datasets
-from mmbench_tasks.asr.task import ASR
 
 from mmbench.data.audio import AudioSlice, load_audio
 from mmbench.data.hub import HubRows
 from mmbench.errors import UsageError
+from mmbench_tasks.asr import datasets
+from mmbench_tasks.asr.task import ASR
 
 RATE = 16_000
 

@@ -1,12 +1,12 @@
 """The speech recognition sets among the shared development data, with the counts that its README gives."""
 
 import pytest
-from mmbench_tasks.asr import datasets
-from mmbench_tasks.asr.task import ASR
 
 from mmbench.data.audio import load_audio
 from mmbench.metrics.wer import WER
 from mmbench.sample import Prediction
+from mmbench_tasks.asr import datasets
+from mmbench_tasks.asr.task import ASR
 
 pytestmark = pytest.mark.shared
 

@@ -7,12 +7,12 @@ from collections import Counter
 import numpy as np
 import pytest
 import soundfile
-from mmbench_tasks.multimodal_classification.datasets import av_digits as av_card
-from mmbench_tasks.multimodal_classification.task import MultimodalClassification
 
 from mmbench.data.audio import load_audio
 from mmbench.data.decode import load_image
 from mmbench.errors import UsageError
+from mmbench_tasks.multimodal_classification.datasets import av_digits as av_card
+from mmbench_tasks.multimodal_classification.task import MultimodalClassification
 
 SPEAKERS = ("ann", "bob")
 

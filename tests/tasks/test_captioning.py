@@ -4,9 +4,6 @@ import json
 
 import pytest
 import torch
-from mmbench_tasks.captioning.datasets import captions_json, scenes
-from mmbench_tasks.captioning.readers import open_captions
-from mmbench_tasks.captioning.task import Captioning
 from PIL import Image
 
 from mmbench.data.decode import load_image
@@ -18,6 +15,9 @@ from mmbench.record.store import Store
 from mmbench.registry import registry
 from mmbench.sample import Dataset
 from mmbench.task import Task
+from mmbench_tasks.captioning.datasets import captions_json, scenes
+from mmbench_tasks.captioning.readers import open_captions
+from mmbench_tasks.captioning.task import Captioning
 
 METRICS = (
     *("cider_d", "bleu_1", "bleu_2", "bleu_3", "bleu_4", "rouge_l", "meteor"),

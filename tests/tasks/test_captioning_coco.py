@@ -3,10 +3,10 @@
 import json
 
 import pytest
-from mmbench_tasks.captioning.datasets import coco_captions, coco_karpathy, nocaps
-from mmbench_tasks.captioning.readers import open_captions
 
 from mmbench.errors import UsageError
+from mmbench_tasks.captioning.datasets import coco_captions, coco_karpathy, nocaps
+from mmbench_tasks.captioning.readers import open_captions
 
 ODD = ' Two\tdogs ,\n"A" \u2028|#\x00\x1b é \U0001f415 .\r'
 """A caption with control characters, line ends of every kind and outer space."""

@@ -3,6 +3,8 @@
 import json
 
 import pytest
+
+from mmbench.errors import UsageError
 from mmbench_tasks.captioning.datasets import (
     captions_json,
     coco_captions,
@@ -12,8 +14,6 @@ from mmbench_tasks.captioning.datasets import (
     nocaps,
 )
 from mmbench_tasks.captioning.readers import open_captions
-
-from mmbench.errors import UsageError
 
 ODD = ' Two\tdogs ,\n"A" \u2028|#\x00\x1b é \U0001f415 .\r'
 """A caption with control characters, line ends of every kind and outer space."""

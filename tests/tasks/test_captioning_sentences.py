@@ -7,6 +7,7 @@ import json
 import re
 
 import pytest
+
 from mmbench_tasks.captioning.datasets import scenes
 from mmbench_tasks.captioning.readers import open_captions
 

@@ -3,11 +3,11 @@
 from collections import Counter
 
 import pytest
-from mmbench_tasks.captioning.datasets import captions_json
-from mmbench_tasks.captioning.readers import open_captions
 from PIL import Image
 
 from mmbench.data.decode import load_image
+from mmbench_tasks.captioning.datasets import captions_json
+from mmbench_tasks.captioning.readers import open_captions
 
 pytestmark = pytest.mark.shared
 

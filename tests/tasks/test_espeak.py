@@ -4,12 +4,12 @@ import sys
 
 import numpy as np
 import pytest
-from mmbench_tasks.asr.espeak import Espeak
-from mmbench_tasks.asr.recording import LEVEL, PEAK, record, write
-from mmbench_tasks.asr.voices import VOICES
 
 from mmbench.data.audio import load_audio
 from mmbench.errors import HarnessError, UsageError
+from mmbench_tasks.asr.espeak import Espeak
+from mmbench_tasks.asr.recording import LEVEL, PEAK, record, write
+from mmbench_tasks.asr.voices import VOICES
 
 loader = pytest.importorskip("espeakng_loader", reason="the extra `speech` is not installed")
 

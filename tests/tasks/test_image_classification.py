@@ -8,8 +8,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from mmbench_tasks.image_classification.datasets import digits, image_folder
-from mmbench_tasks.image_classification.task import ImageClassification
 from PIL import Image
 from sklearn.datasets import load_digits
 
@@ -23,6 +21,8 @@ from mmbench.model import Batch
 from mmbench.registry import registry
 from mmbench.sample import Dataset, Prediction, Sample
 from mmbench.task import Task
+from mmbench_tasks.image_classification.datasets import digits, image_folder
+from mmbench_tasks.image_classification.task import ImageClassification
 
 METRICS = ("accuracy", "top5_accuracy", "macro_f1", "mean_class_recall", "ece", "nll", "brier")
 

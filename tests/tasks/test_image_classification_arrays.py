@@ -5,10 +5,10 @@ import struct
 
 import numpy as np
 import pytest
-from mmbench_tasks.image_classification.datasets import cifar_10, cifar_100, fashion_mnist, mnist
-from mmbench_tasks.image_classification.task import ImageClassification
 
 from mmbench.errors import UsageError
+from mmbench_tasks.image_classification.datasets import cifar_10, cifar_100, fashion_mnist, mnist
+from mmbench_tasks.image_classification.task import ImageClassification
 
 
 def load(card, folder, split, n=None):

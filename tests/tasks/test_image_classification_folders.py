@@ -5,12 +5,12 @@ import re
 import datasets
 import numpy as np
 import pytest
-from mmbench_tasks.image_classification.datasets import clothing, food_101, image_folder, imagenet_1k
-from mmbench_tasks.image_classification.task import ImageClassification
 from PIL import Image
 
 from mmbench.data.decode import DecodeError, load_image
 from mmbench.errors import UsageError
+from mmbench_tasks.image_classification.datasets import clothing, food_101, image_folder, imagenet_1k
+from mmbench_tasks.image_classification.task import ImageClassification
 
 
 def load(card, folder, split, n=None):

@@ -4,10 +4,10 @@ from collections import Counter
 
 import numpy as np
 import pytest
-from mmbench_tasks.image_classification.datasets import clothing, image_folder, mnist
-from mmbench_tasks.image_classification.task import ImageClassification
 
 from mmbench.data.decode import load_image
+from mmbench_tasks.image_classification.datasets import clothing, image_folder, mnist
+from mmbench_tasks.image_classification.task import ImageClassification
 
 pytestmark = pytest.mark.shared
 

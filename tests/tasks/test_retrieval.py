@@ -6,8 +6,6 @@ from collections import Counter
 import numpy as np
 import pytest
 import torch
-from mmbench_tasks.retrieval.items import ImageTextItems
-from mmbench_tasks.retrieval.task import Retrieval
 
 from mmbench.data.decode import load_image
 from mmbench.errors import UsageError
@@ -16,6 +14,8 @@ from mmbench.model import Batch
 from mmbench.registry import registry
 from mmbench.sample import Dataset, Prediction, Sample
 from mmbench.task import Task, check_fit
+from mmbench_tasks.retrieval.items import ImageTextItems
+from mmbench_tasks.retrieval.task import Retrieval
 
 CAPTIONS = {"red": ["a red square", "red"], "green": ["green"], "blue": ["a blue square", "a red square"]}
 """One text is on two images."""

@@ -5,7 +5,6 @@ import json
 import numpy as np
 import pytest
 import torch
-from mmbench_tasks.retrieval.task import Retrieval
 from PIL import Image
 
 from mmbench.data.decode import load_image
@@ -15,6 +14,7 @@ from mmbench.errors import HarnessError
 from mmbench.model import Batch
 from mmbench.record.store import Store
 from mmbench.registry import register, registry
+from mmbench_tasks.retrieval.task import Retrieval
 
 COLOURS = {"red": (255, 0, 0), "green": (0, 255, 0), "blue": (0, 0, 255), "olive": (200, 220, 0)}
 CAPTIONS = {

@@ -10,11 +10,11 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from mmbench_tasks.captioning.datasets import scenes
-from mmbench_tasks.captioning.readers import open_captions
 from PIL import Image
 
 from mmbench.errors import UsageError
+from mmbench_tasks.captioning.datasets import scenes
+from mmbench_tasks.captioning.readers import open_captions
 
 SPLITS = {"train": 4000, "validation": 500, "test": 1000}
 ANNOTATIONS = "507940f4e9473085"  # the first digits of SHA-256 over all files of annotations

@@ -5,17 +5,17 @@ from collections import Counter
 
 import numpy as np
 import pytest
-from mmbench_tasks.asr import spoken_sentences as module
-from mmbench_tasks.asr.datasets import spoken_sentences as card
-from mmbench_tasks.asr.recording import LEVEL
-from mmbench_tasks.asr.sentence_grammar import in_words, sentences
-from mmbench_tasks.asr.spoken_sentences import CONDITIONS, COUNTS, RATE, SpokenSentences
 from whisper_normalizer.english import EnglishTextNormalizer
 
 from mmbench.data.audio import load_audio
 from mmbench.data.split import split_by_group
 from mmbench.errors import UsageError
 from mmbench.sample import Dataset
+from mmbench_tasks.asr import spoken_sentences as module
+from mmbench_tasks.asr.datasets import spoken_sentences as card
+from mmbench_tasks.asr.recording import LEVEL
+from mmbench_tasks.asr.sentence_grammar import in_words, sentences
+from mmbench_tasks.asr.spoken_sentences import CONDITIONS, COUNTS, RATE, SpokenSentences
 
 needs_speech = pytest.mark.usefixtures("speech")
 COLUMNS = "file\ttext\tspoken\tvoice\trate\tcondition\tseconds\n"

@@ -7,9 +7,6 @@ from pathlib import Path
 
 import pytest
 import torch
-from mmbench_tasks.vqa import datasets
-from mmbench_tasks.vqa.datasets import easy_vqa
-from mmbench_tasks.vqa.task import VQA
 
 from mmbench.errors import UsageError
 from mmbench.metrics.accuracy import Accuracy
@@ -20,6 +17,9 @@ from mmbench.model import Batch
 from mmbench.registry import registry
 from mmbench.sample import Dataset, Prediction, Sample
 from mmbench.task import Task
+from mmbench_tasks.vqa import datasets
+from mmbench_tasks.vqa.datasets import easy_vqa
+from mmbench_tasks.vqa.task import VQA
 
 COLOURS = {"black", "blue", "brown", "gray", "green", "red", "teal", "yellow"}
 SHAPES = {"circle", "rectangle", "triangle"}

@@ -6,10 +6,10 @@ import shutil
 from pathlib import Path
 
 import pytest
-from mmbench_tasks.vqa import datasets
-from mmbench_tasks.vqa.task import VQA
 
 from mmbench.errors import UsageError
+from mmbench_tasks.vqa import datasets
+from mmbench_tasks.vqa.task import VQA
 
 LAYOUTS = Path(__file__).parent / "vqa_layouts"
 # Of each file: the data set, the split, the keys that lead to its first question, the fields that it must have.

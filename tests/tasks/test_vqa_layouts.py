@@ -4,12 +4,12 @@ import shutil
 from pathlib import Path
 
 import pytest
-from mmbench_tasks.vqa import datasets
-from mmbench_tasks.vqa.task import VQA
 from PIL import Image
 
 from mmbench.data.decode import DecodeError, load_image
 from mmbench.sample import Sample
+from mmbench_tasks.vqa import datasets
+from mmbench_tasks.vqa.task import VQA
 
 LAYOUTS = Path(__file__).parent / "vqa_layouts"
 SPLITS = {

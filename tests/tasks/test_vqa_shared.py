@@ -3,8 +3,6 @@
 from collections import Counter
 
 import pytest
-from mmbench_tasks.vqa import datasets
-from mmbench_tasks.vqa.task import VQA
 
 from mmbench.data.decode import load_image
 from mmbench.data.split import split_by_group
@@ -12,6 +10,8 @@ from mmbench.metrics.accuracy import Accuracy
 from mmbench.metrics.exact_match import ExactMatch
 from mmbench.metrics.metric import score_all
 from mmbench.sample import Prediction
+from mmbench_tasks.vqa import datasets
+from mmbench_tasks.vqa.task import VQA
 
 pytestmark = pytest.mark.shared
 

@@ -8,15 +8,15 @@ from hashlib import sha256
 
 import numpy as np
 import pytest
+
+from mmbench.data.decode import load_image
+from mmbench.errors import UsageError
 from mmbench_tasks.lot import Lot
 from mmbench_tasks.vqa.datasets import sort_of_clevr
 from mmbench_tasks.vqa.sort_of_clevr import write_split
 from mmbench_tasks.vqa.sort_of_clevr_questions import TYPES, ask
 from mmbench_tasks.vqa.sort_of_clevr_scene import Thing, make_scene
 from mmbench_tasks.vqa.task import VQA
-
-from mmbench.data.decode import load_image
-from mmbench.errors import UsageError
 
 COLOURS = {
     "red": (255, 0, 0),

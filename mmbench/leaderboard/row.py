@@ -1,0 +1,67 @@
+"""One row of a table, from the run or runs that it shows."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from mmbench.leaderboard.recipe import training_seed
+from mmbench.record.schema import MetricValue, RunRecord
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One run, or one model over runs of several training seeds.
+
+    Size and cost are `None` where the predictions were made elsewhere.
+
+    Attributes:
+        model: its name.
+        runs: what the row shows, by seed.
+        run_id, created: of the latest of them.
+        metrics: by name; over seeds the mean with its interval.
+        parameters: numbers in the model.
+        samples_per_s: in samples/s; over seeds the median.
+        peak_bytes: over seeds the median.
+        failures: samples that could not be scored, in all runs together.
+        variant: settings by which the model differs from others of its name, as `width=96`; empty if there is none.
+        deviations: standard deviation over seeds by metric, where there are several.
+        rank: in its table, 0 before it is in one.
+    """
+
+    model: str
+    runs: tuple[RunRecord, ...]
+    run_id: str
+    created: datetime
+    metrics: Mapping[str, MetricValue]
+    parameters: int | None
+    samples_per_s: float | None
+    peak_bytes: int | None
+    failures: int
+    variant: str = ""
+    deviations: Mapping[str, float] = field(default_factory=dict)
+    rank: int = 0
+
+    @property
+    def label(self) -> str:
+        """The model, told apart from others of its name."""
+        return f"{self.model} ({self.variant})" if self.variant else self.model
+
+    @property
+    def seeds(self) -> int | None:
+        """The number of training seeds; `None` for a model that was not trained here."""
+        return sum(training_seed(run) is not None for run in self.runs) or None
+
+
+def row_of(record: RunRecord) -> Row:
+    """The row of one run."""
+    return Row(
+        model=record.model.name,
+        runs=(record,),
+        run_id=record.run_id,
+        created=record.created,
+        metrics=record.metrics,
+        parameters=record.model.parameters,
+        samples_per_s=record.cost.throughput.samples_per_s if record.cost else None,
+        peak_bytes=record.cost.memory.peak_bytes if record.cost else None,
+        failures=len(record.failures),
+    )
