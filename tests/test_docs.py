@@ -114,7 +114,9 @@ def test_changelog_begins_with_the_version_of_the_project() -> None:
     assert newest[1] == project()["version"]
 
 
-@pytest.mark.parametrize(("name", "options"), [("README.md", "--task vqa --metric accuracy"), ("results/README.md", "")])
+@pytest.mark.parametrize(
+    ("name", "options"), [("README.md", "--task vqa --metric accuracy"), ("results/README.md", "")]
+)
 def test_leaderboard_is_what_the_verb_prints(name: str, options: str) -> None:
     command = f"mmbench leaderboard results/reference --format markdown {options}".strip()
     done = run(command, ROOT)

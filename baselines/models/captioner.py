@@ -151,7 +151,7 @@ class CaptionerFactory:
         Raises:
             UsageError: it asks for what these models do not have.
         """
-        only("a captioner", build, "encoders", "freeze", "width")
+        only("a captioner", build, "encoders", "freeze", "width", "options")
         return replace(self, build=build)
 
     def create(self, name: str, modalities: tuple[str, ...], samples: Dataset) -> Captioner:

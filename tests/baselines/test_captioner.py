@@ -252,7 +252,7 @@ def test_refuses_wrong_options(option, message):
 
 @pytest.mark.parametrize("build", [{"parameters": 100_000}, {"representation": "joint"}])
 def test_refuses_what_a_captioner_does_not_have(build):
-    with pytest.raises(UsageError, match="a captioner has no"):
+    with pytest.raises(UsageError, match="a captioner takes no"):
         CaptionerFactory().configured(BuildOptions(**build))
 
 

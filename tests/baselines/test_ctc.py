@@ -414,7 +414,7 @@ def test_a_recording_that_cannot_be_read_is_left_to_training(tmp_path):
 def test_factory_refuses_what_it_cannot_set():
     with pytest.raises(UsageError, match="equal-width"):
         ctc.configured(BuildOptions(parameters=1000))
-    with pytest.raises(UsageError, match="joint"):
+    with pytest.raises(UsageError, match="takes no --representation"):
         ctc.configured(BuildOptions(representation="joint"))
     with pytest.raises(UsageError, match="modality in --encoder 'image'"):
         ctc.configured(BuildOptions(encoders={"image": "cnn"})).create("ctc", ("audio",), SAMPLES)

@@ -213,11 +213,9 @@ def test_default_size(pairs):
 @pytest.mark.parametrize(
     ("build", "message"),
     [
-        (
-            BuildOptions(parameters=1000),
-            "is not built to a number of parameters; --budget equal-width=D sets its width",
-        ),
-        (BuildOptions(representation="joint"), "takes no representation"),
+        (BuildOptions(parameters=1000), "takes no --budget equal-params"),
+        (BuildOptions(representation="joint"), "takes no --representation"),
+        (BuildOptions(options=("layers=3",)), "takes no --option"),
     ],
 )
 def test_what_cannot_be_set_is_refused(build, message):
