@@ -9,6 +9,7 @@ from torch import nn
 
 from mmbench.checkpoint import read_weights
 from mmbench.data.split import split_by_group
+from mmbench.encoder import Encoder
 from mmbench.engine.models import load_model
 from mmbench.engine.train import train
 from mmbench.engine.train_options import TrainOptions
@@ -120,11 +121,28 @@ def test_other_metric_that_is_not_defined_is_nothing(undefined, tmp_path, model)
     json.dumps(header.training, allow_nan=False)
 
 
-def test_step_of_one_sample_is_told_where_a_model_cannot_learn_from_it(tmp_path):
-    build = BuildOptions(encoders={"image": "cnn,size=16"})  # maps of 1 x 1
+class Normalised(Encoder):
+    """Batch norm over the samples themselves, which one sample does not allow."""
+
+    modality = "text"
+
+    def __init__(self, width):
+        super().__init__(width)
+        self.norm = nn.BatchNorm1d(width)
+
+    def prepare(self, values):
+        return torch.tensor([float(len(value)) for value in values]), torch.ones(len(values), dtype=torch.bool)
+
+    def forward(self, inputs, mask):
+        return self.norm(inputs.unsqueeze(1).expand(-1, self.width)).unsqueeze(1), mask.unsqueeze(1)
+
+
+def test_step_of_one_sample_is_told_where_a_model_cannot_learn_from_it(register, tmp_path):
+    register("encoder", "test-normalised", Normalised)
+    build = BuildOptions(encoders={"text": "test-normalised"})
     options = TrainOptions(limit=60, workers=0, epochs=1, batch_size=1)
     with pytest.raises(HarnessError, match=r"cannot learn from a step of one sample \(Expected more .*\): raise"):
-        train("image-only", "vqa", build=build, options=options, output=tmp_path / "model.safetensors")
+        train("text-only", "vqa", build=build, options=options, output=tmp_path / "model.safetensors")
     assert list(tmp_path.iterdir()) == []
 
 
