@@ -29,11 +29,10 @@ class Relation(Fusion):
 
     arity = (1, None)
 
-    def __init__(self, modalities: Sequence[str], width: int, layers: int = 2, pool: str = "sqrt") -> None:
+    def __init__(self, modalities: Sequence[str], width: int, layers: int = 2) -> None:
         super().__init__(modalities, width)
         if layers < 1:
             raise ValueError(f"Relation needs at least one layer, not {layers}")
-        self.pool = pool
         self.first = nn.Linear(width, width)
         self.second = nn.Linear(width, width, bias=False)
         self.conditions = nn.ModuleList(nn.Linear(width, width, bias=False) for _ in self.modalities[1:])
@@ -56,10 +55,6 @@ class Relation(Fusion):
         for layer in self.deeper:
             pairs = F.relu(layer(pairs))
         n = there.sum(dim=1, keepdim=True).to(pairs.dtype)
-        weight = there.to(pairs.dtype)
-        if self.pool == "sqrt":
-            weight = weight / n.sqrt()
-        elif self.pool == "mean":
-            weight = weight / n
+        weight = there.to(pairs.dtype) / n.sqrt()
         total = torch.einsum("bij,bijd->bd", weight.unsqueeze(2) * weight.unsqueeze(1), pairs)
         return F.relu(self.output(total))
