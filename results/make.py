@@ -24,7 +24,7 @@ ROOT = HERE.parent
 
 @dataclass(frozen=True)
 class Job:
-    """One model, trained on one data set under one seed, and evaluated."""
+    """One model, trained on one data set under one seed unless it is ready as it is, and evaluated."""
 
     task: str
     dataset: str
@@ -32,6 +32,7 @@ class Job:
     seed: int
     options: list[str] = field(default_factory=list)
     data: str | None = None
+    ready: bool = False
 
     @property
     def name(self) -> str:
@@ -53,6 +54,11 @@ class Job:
     def records(self) -> Path:
         """The folder of runs that the record goes to."""
         return Path("results/reference" if self.seed == 0 else f"results/seeds/{self.seed}")
+
+    @property
+    def starts_from_another(self) -> bool:
+        """Whether encoders come from weights that another job makes."""
+        return any("=from:" in option for option in self.options)
 
     def train(self) -> list[str]:
         """The command that makes weights and log."""
@@ -76,18 +82,19 @@ def jobs() -> Iterator[Job]:
         for key, recipe in recipes.items():
             task, _, dataset = key.partition("/")
             if seed < recipe.get("seeds", 1):
-                for model, own in recipe["models"].items():
+                for model, own in recipe.get("models", {}).items():
                     options = shlex.split(f"{recipe.get('options', '')} {own or ''}")
                     yield Job(task, dataset, model, seed, options, recipe.get("data"))
-            if seed == 0:  # a floor counts, which no seed changes
-                for model in recipe.get("floors", ()):
-                    yield Job(task, dataset, model, seed, [], recipe.get("data"))
+            if seed == 0:  # neither does a seed change what counts, nor what is ready
+                for listed, ready in (("floors", False), ("ready", True)):
+                    for model in recipe.get(listed, ()):
+                        yield Job(task, dataset, model, seed, [], recipe.get("data"), ready)
 
 
 def run(job: Job, stage: str) -> bool:
     """Do what is missing of a job; the log is written last, so a killed training starts again."""
     if stage == "train":
-        if (ROOT / job.log).is_file() and (ROOT / job.weights).is_file():
+        if job.ready or ((ROOT / job.log).is_file() and (ROOT / job.weights).is_file()):
             return True
         command, output = job.train(), ROOT / job.log
     else:
@@ -96,6 +103,7 @@ def run(job: Job, stage: str) -> bool:
             return True
         command, output = job.evaluate(), None
     print(f"{stage} {job.name}", flush=True)
+    command = [sys.executable, "-m", *command]  # of this environment, whatever the path says
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)  # noqa: S603  # mmbench itself
     if done.returncode:
         print(f"FAILED {shlex.join(command)}\n{done.stderr}", flush=True)
@@ -134,13 +142,16 @@ def main() -> int:
     stages = ["train", "eval"] if given.stage == "all" else [given.stage]
     if given.list:
         for job in chosen:
-            print(shlex.join(job.train()), ">", job.log)
+            if not job.ready:
+                print(shlex.join(job.train()), ">", job.log)
             print(shlex.join(job.evaluate()))
         return 0
     fine = True
     for stage in stages:
-        with ThreadPoolExecutor(given.jobs) as pool:
-            fine = all(list(pool.map(lambda job, stage=stage: run(job, stage), chosen))) and fine
+        for later in (False, True):
+            now = [job for job in chosen if job.starts_from_another == later]
+            with ThreadPoolExecutor(given.jobs) as pool:
+                fine = all(list(pool.map(lambda job, stage=stage: run(job, stage), now))) and fine
     return 0 if fine else 1
 
 

@@ -1,10 +1,8 @@
 """Audio encoder: a Transformer over subsampled log-mel frames."""
 
-import math
 from collections.abc import Sequence
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 
 from mmbench.encoder import Encoder
@@ -13,6 +11,7 @@ from mmbench_baselines.checks import require_positive
 from mmbench_baselines.encoders.log_mel import LogMel
 from mmbench_baselines.encoders.mel_conv import MelConv, halved, zero_masked
 from mmbench_baselines.fusions.transformer_block import TransformerBlock
+from mmbench_baselines.positions import sinusoids
 
 
 class MelTransformer(Encoder):
@@ -71,17 +70,9 @@ class MelTransformer(Encoder):
         for layer in self.subsampling:
             maps, mask = layer(maps, mask)
         tokens = self.project(zero_masked(maps.flatten(2), mask))
-        tokens = tokens + _sinusoids(tokens.shape[1], self.width, tokens)
+        tokens = tokens + sinusoids(tokens.shape[1], self.width).to(tokens)
         # A softmax over no token at all is NaN, so where the sound is missing every (masked) token answers.
         answers = mask | ~present(mask).unsqueeze(1)
         for block in self.blocks:
             tokens = block(tokens, answers)
         return self.norm(tokens), mask
-
-
-def _sinusoids(count: int, width: int, like: Tensor) -> Tensor:
-    """Sines at even and cosines at odd components, [count, width], in the dtype and on the device of `like`."""
-    component = torch.arange(width, device=like.device)
-    frequency = torch.exp(-math.log(10_000.0) * (component // 2 * 2) / width)
-    angle = torch.arange(count, device=like.device).unsqueeze(1) * frequency
-    return torch.where(component % 2 == 0, angle.sin(), angle.cos()).to(like.dtype)

@@ -14,17 +14,6 @@ KeysValues = tuple[Tensor, Tensor]
 """Keys and values of each head, [B, H, N, D / H] each."""
 
 
-def waves(length: int, width: int) -> Tensor:
-    """Sines and cosines [T, D] that tell places apart, of wavelengths from 2π to about 1000 times that.
-
-    Source: section 3.5 of Vaswani et al. 2017, "Attention Is All You Need", with 1,000 in place of 10,000, since an
-    image has hundreds of tokens and no thousands.
-    """
-    half = -(-width // 2)
-    angles = torch.arange(length).unsqueeze(1) * 1000.0 ** (-torch.arange(half) / half)
-    return torch.cat([angles.sin(), angles.cos()], dim=1)[:, :width]
-
-
 class Attention(nn.Module):
     """Multi-head attention of some tokens to others."""
 

@@ -15,9 +15,10 @@ from mmbench.model import DEFAULT_BUILD, Batch, BuildOptions, only
 from mmbench.profile.stage import stage
 from mmbench.sample import Dataset, Sample
 from mmbench.setting import read_setting
+from mmbench_baselines.positions import sinusoids
 
 from .beam_search import beam_search
-from .caption_decoder import CaptionDecoder, waves
+from .caption_decoder import CaptionDecoder
 from .caption_words import END, PADDING, START, UNKNOWN, CaptionWords, split_words
 from .captioner_config import CaptionerConfig, CaptionerOptions
 
@@ -26,6 +27,9 @@ WIDTH = 96
 
 _IMAGE = "cnn,size=96,channels=[16,32]"
 """The image encoder where none is chosen: 144 tokens, since words are about parts that a classifier may blur."""
+
+_PLACES = 1000.0
+"""Base of the sinusoids: an image has hundreds of tokens and no thousands."""
 
 
 class Captioner(nn.Module):
@@ -79,7 +83,7 @@ class Captioner(nn.Module):
                 found, there = encoder(batch.inputs[modality], batch.mask[modality])
                 # Cleaned before any layer: a NaN in a masked token would reach the weights' gradient.
                 cleaned = self.norm(torch.where(there.unsqueeze(-1), found, 0.0))
-                tokens.append(cleaned + waves(*cleaned.shape[1:]).to(cleaned))
+                tokens.append(cleaned + sinusoids(*cleaned.shape[1:], _PLACES).to(cleaned))
                 masks.append(there)
         return torch.cat(tokens, dim=1), torch.cat(masks, dim=1)
 

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
+from mmbench.collective import mean_over_processes
 from mmbench.encoder import Encoder, EncoderConfig
 from mmbench.model import Batch
 from mmbench.profile.stage import stage
@@ -168,9 +169,8 @@ class CTC(nn.Module):
             reduction="none",
             zero_infinity=True,
         )
-        fit = needed_steps(batch.targets) <= lengths
-        loss: Tensor = losses.sum() / fit.sum().clamp(min=1)
-        return loss
+        fit = (needed_steps(batch.targets) <= lengths).sum()
+        return mean_over_processes(losses.sum() / fit.clamp(min=1), fit)
 
     def generate(self, batch: Batch) -> list[str]:
         """A transcript of each recording, in lower case and in words.

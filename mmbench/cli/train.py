@@ -57,8 +57,8 @@ def train(
         typer.Option(
             "--encoder",
             metavar="MODALITY=NAME",
-            help="An encoder, with options after commas: image=resnet18, image=vit,layers=2, text=hf:NAME_OR_PATH, "
-            "image=from:WEIGHTS_FILE; once for each modality.",
+            help="An encoder, with options after commas: image=NAME, image=NAME,layers=2, text=hf:NAME_OR_PATH, "
+            "image=from:WEIGHTS_FILE; once for each modality. `mmbench list encoders` shows them.",
             rich_help_panel=_MODEL,
         ),
     ] = None,

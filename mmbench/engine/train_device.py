@@ -24,6 +24,17 @@ def train_device(name: str) -> torch.device:
     return device
 
 
+def make_repeatable(device: torch.device) -> None:
+    """Let an accelerator compute the same from the same, where it can; a CPU does already.
+
+    Operations that have no such form, as the gradient of CTC on CUDA, are computed nevertheless; PyTorch warns of them.
+    """
+    if device.type == "cuda":
+        # cuBLAS reads it when it starts; https://docs.nvidia.com/cuda/cublas/#results-reproducibility
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+        torch.use_deterministic_algorithms(True, warn_only=True)
+
+
 def check_precision(precision: Precision, device: torch.device) -> None:
     """Refuse a mixed precision that the device does not have.
 

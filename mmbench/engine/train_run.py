@@ -9,6 +9,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
+from mmbench.data.augment import AUGMENT
 from mmbench.encoder import origins
 from mmbench.engine.checkpoints import reserved
 from mmbench.engine.lesson import Lesson
@@ -17,7 +18,7 @@ from mmbench.engine.processes import first_does, is_first, join_processes
 from mmbench.engine.progress import Epoch, TrainProgress
 from mmbench.engine.resolve import metrics_for
 from mmbench.engine.trackers import check_trackers, tensorboard_at
-from mmbench.engine.train_device import check_precision, train_device
+from mmbench.engine.train_device import check_precision, make_repeatable, train_device
 from mmbench.engine.train_options import COURSE, TrainOptions
 from mmbench.engine.train_source import On, Source, beside, open_source
 from mmbench.engine.trained import Outcome, Trained
@@ -76,6 +77,7 @@ class TrainingRun:
     def go(self, resume: bool) -> list[Trained]:
         """Train, and write the best weights of each task."""
         join_processes(self._device)
+        make_repeatable(self._device)
         torch.set_num_threads(self._options.threads)
         torch.manual_seed(self._options.seed)
         taught = [source.taught(source.training) for source in self._sources]
@@ -124,6 +126,11 @@ class TrainingRun:
             raise UsageError(
                 f"model {self._model!r} has one modality, {next(iter(read))}, and one is always kept; leave out "
                 "--modality-dropout"
+            )
+        if self._options.augment and read.isdisjoint(AUGMENT):
+            raise UsageError(
+                f"model {self._model!r} reads only {' and '.join(sorted(read)) or 'nothing'}, and what is varied is "
+                f"{' and '.join(sorted(AUGMENT))}; leave out --augment"
             )
         return learners
 

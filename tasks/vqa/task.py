@@ -45,6 +45,7 @@ class VQA:
         datasets=(
             "easy-vqa",
             "sort-of-clevr",
+            "sort-of-clevr-non-relational",
             "vqa-v2",
             "vqa-rad",
             "vqa-rad-image-disjoint",

@@ -22,8 +22,12 @@ def batch(count, width, size=3):
 
 
 def build(count=2, width=8, **options):
+    """One that has seen a batch, so that its batch norms do something."""
     torch.manual_seed(1)
-    return Relation(MODALITIES[:count], width, **options).eval()
+    relation = Relation(MODALITIES[:count], width, **options)
+    with torch.no_grad():
+        relation(*batch(count, width))
+    return relation.eval()
 
 
 @pytest.mark.parametrize("width", [16, 17])  # of fewer, a relu may leave nothing of a modality
@@ -41,7 +45,7 @@ def test_works_at_width_one():
 @pytest.mark.parametrize("width", [8, 64])
 def test_parameters_are_as_documented(count, width, layers):
     parameters = sum(p.numel() for p in build(count, width, layers=layers).parameters())
-    assert parameters == (count + layers + 1) * width**2 + (layers + 1) * width
+    assert parameters == (count + layers + 1) * width**2 + (2 * count + layers + 1) * width
 
 
 def test_no_layer_is_refused():
@@ -51,6 +55,10 @@ def test_no_layer_is_refused():
 
 def pair_by_pair(relation, objects, conditions):
     """One sample: g on [o_i; o_j; q] with the concatenated weights of its first layer, one pair at a time."""
+    conditions = [
+        F.batch_norm(x.unsqueeze(0), norm.running_mean, norm.running_var, norm.weight, norm.bias)[0]
+        for x, norm in zip(conditions, relation.condition_norms, strict=True)
+    ]
     first = [relation.first, relation.second, *relation.conditions]
     weight = torch.cat([layer.weight for layer in first], dim=1)
     total = torch.zeros(relation.width)
@@ -60,7 +68,7 @@ def pair_by_pair(relation, objects, conditions):
             for layer in relation.deeper:
                 pair = F.relu(layer(pair))
             total += pair
-    return F.relu(relation.output(total / len(objects)))
+    return F.relu(relation.output(relation.norm((total / len(objects)).unsqueeze(0))[0]))
 
 
 @pytest.mark.parametrize("layers", [1, 3])
@@ -86,6 +94,16 @@ def test_missing_objects_are_one_object_of_zeros():
         fused = relation(features, mask)
         expected = pair_by_pair(relation, [torch.zeros(8)], [features["text"][0].mean(dim=0)])
     torch.testing.assert_close(fused[0], expected)
+
+
+def test_missing_condition_adds_nothing():
+    relation = build()
+    features, mask = batch(2, 8)
+    mask["text"][:] = False
+    with torch.no_grad():
+        fused = relation(features, mask)
+        relation.conditions[0].weight.zero_()
+        torch.testing.assert_close(relation(*batch(2, 8))[:2], fused[:2])
 
 
 def test_order_of_objects_does_not_matter_and_their_content_does():

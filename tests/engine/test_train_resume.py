@@ -153,7 +153,7 @@ def test_checkpoint_of_the_best_epoch_that_is_gone_is_an_error(tmp_path, tiny):
     ("model", "options"),
     [
         ("text-only", {"learning_rate": 1e-3}),
-        ("text-only", {"augment": True}),
+        ("text-only", {"weight_decay": 0.2}),
         ("text-only", {"epochs": 5}),
         ("concat", {}),
     ],

@@ -130,6 +130,7 @@ def test_label_smoothing_is_in_the_loss_of_a_fusion(fit, tiny):
 @pytest.mark.parametrize(
     ("model", "options", "message"),
     [
+        ("text-only", {"augment": True}, "model 'text-only' reads only text, and what is varied is audio and image"),
         ("text-only", {"modality_dropout": 0.1}, "model 'text-only' has one modality, text, and one is always kept"),
         ("test-watching", {"label_smoothing": 0.1}, "does not smooth labels; leave out --label-smoothing"),
     ],

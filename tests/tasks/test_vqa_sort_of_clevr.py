@@ -12,7 +12,7 @@ import pytest
 from mmbench.data.decode import load_image
 from mmbench.errors import UsageError
 from mmbench_tasks.lot import Lot
-from mmbench_tasks.vqa.datasets import sort_of_clevr
+from mmbench_tasks.vqa.datasets import sort_of_clevr, sort_of_clevr_non_relational
 from mmbench_tasks.vqa.sort_of_clevr import write_split
 from mmbench_tasks.vqa.sort_of_clevr_questions import TYPES, ask
 from mmbench_tasks.vqa.sort_of_clevr_scene import Thing, make_scene
@@ -135,6 +135,15 @@ def test_card_can_leave_ternary_questions_out():
     options = {**SMALL.options, "types": ["non-relational", "relational"]}
     samples = load("test", SMALL.model_copy(update={"options": options, "splits": {"test": 8 * 20}}))
     assert Counter(sample.meta["question_type"] for sample in samples) == {"non-relational": 80, "relational": 80}
+
+
+def test_the_easier_set_has_the_same_images_and_the_questions_of_one_type():
+    """Generated from the same seed: whoever learned from its training images saw no other test image."""
+    same = {"name", "title", "splits", "options"}
+    assert sort_of_clevr_non_relational.model_dump(exclude=same) == sort_of_clevr.model_dump(exclude=same)
+    options = {**sort_of_clevr.options, "types": ["non-relational"]}
+    assert sort_of_clevr_non_relational.options == options
+    assert sort_of_clevr_non_relational.splits == {"train": 9800 * 10, "test": 200 * 10}
 
 
 def test_seed_gives_the_same_files_and_another_seed_others(tmp_path):
