@@ -20,6 +20,7 @@ from mmbench.setting import parameter_of, read_settings
 _FROM = "from"
 """`from:FILE` takes the encoder of a weights file: pre-trained on one task, used on another."""
 
+_SHOWN = 5  # entries that a note names
 _COMMA = re.compile(r",(?![^\[]*\])")  # one within brackets belongs to a list
 
 
@@ -134,11 +135,12 @@ def _choose(modality: str, spec: str, samples: Dataset) -> EncoderConfig:
     head, *settings = _COMMA.split(spec)
     name, colon, argument = head.partition(":")
     if name == _FROM:
-        if settings:
+        file = spec.partition(":")[2]
+        if settings and not Path(file).expanduser().exists():  # a path may have commas, too
             raise UsageError(
                 f"--encoder {modality}={spec}: an encoder from a file has the options that it was made with"
             )
-        return _stored(modality, argument).config
+        return _stored(modality, file).config
     names = registry.names("encoder")
     if name not in names and f"{name}-{modality}" in names:
         name = f"{name}-{modality}"  # `hf` of an image is `hf-image`
@@ -183,6 +185,26 @@ def start_encoders(encoders: Mapping[str, Encoder], build: BuildOptions) -> None
         if modality in build.freeze:
             encoder.freeze()
     _read.cache_clear()  # the tensors are in their places
+
+
+def unknown_words(build: BuildOptions, samples: Dataset) -> list[str]:
+    """A note for each encoder from a file that does not know all that an encoder of these samples would learn."""
+    notes = []
+    for modality, spec in build.encoders.items():
+        name, _, file = spec.partition(":")
+        if name != _FROM:
+            continue
+        config = _stored(modality, file).config
+        encoder_class: type[Encoder] = registry.load("encoder", config.name)
+        values = (samples[index].inputs.get(modality) for index in range(len(samples)))
+        for option, learned in encoder_class.learn_options(values).items():
+            if lacking := sorted(set(learned) - set(config.options.get(option, learned))):
+                shown = ", ".join(map(repr, lacking[:_SHOWN])) + (", ..." if len(lacking) > _SHOWN else "")
+                notes.append(
+                    f"the encoder of {modality} from {Path(file).name} lacks {len(lacking)} of the {len(learned)} "
+                    f"entries that its {option} would have for these samples: {shown}"
+                )
+    return notes
 
 
 def origins(build: BuildOptions) -> dict[str, str]:

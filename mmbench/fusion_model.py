@@ -249,6 +249,8 @@ class FusionFactory:
         """One model for each task's modalities and samples, with the same encoders, which know the words of all."""
         read = [self.modalities or modalities for modalities, _ in tasks]
         union = tuple(dict.fromkeys(chain.from_iterable(read)))
+        if self.build.representation == "joint" and len(union) == 1:
+            raise UsageError(f"model {name!r} reads {union[0]} alone; a joint representation is of several modalities")
         samples = Chain([samples for _, samples in tasks])
         configs = choose_encoders(union, samples, self.build)
         width = chosen_width(self.build, WIDTH)

@@ -31,6 +31,8 @@ def parameter_of(part: str, made: type, option: str) -> Parameter:
     for parameter in parameters.values():
         if parameter.kind is Parameter.VAR_KEYWORD:
             return parameter
+    if not known:
+        raise UsageError(f"{part} has no options, so none {option!r}")
     raise unknown_name(f"option of {part}", option, known)
 
 

@@ -113,6 +113,9 @@ def run(job: Job, stage: str) -> bool:
         output.write_text(done.stdout, encoding="utf-8")
         for suffix in (".curves.svg", ".history.jsonl"):  # the log has the history
             (ROOT / job.weights).with_suffix(suffix).unlink(missing_ok=True)
+    elif not recorded(job)[0]:
+        print(f"FAILED {job.name}: other weights than {job.weights} were evaluated", flush=True)
+        return False
     else:
         for folder in outdated:
             shutil.rmtree(folder)

@@ -10,7 +10,7 @@ from PIL import Image
 from torch import nn
 
 from mmbench.checkpoint import Header, read_weights, save_weights
-from mmbench.encoder import Encoder, EncoderConfig, choose_encoders, parse_encoders
+from mmbench.encoder import Encoder, EncoderConfig, choose_encoders, parse_encoders, unknown_words
 from mmbench.errors import UsageError
 from mmbench.fusion_model import FusionFactory
 from mmbench.model import BuildOptions
@@ -350,6 +350,25 @@ def test_encoder_from_a_file_decides_the_width_unless_the_user_does(tmp_path):
     wide = create(BuildOptions({"text": f"from:{path}"}, parameters=100_000))
     assert wide.config.width == 12
     assert wide.config.hidden > 12
+
+
+def test_file_with_a_comma_in_its_name(tmp_path):
+    path = tmp_path / "a,b.safetensors"
+    narrow = create(BuildOptions(width=12))
+    save_weights(path, narrow, Header("concat", narrow.stored_config(), {}))
+    model = create(BuildOptions({"text": f"from:{path}"}))
+    assert changed(model.encoders["text"], state(narrow.encoders["text"])) == set()
+
+
+def test_words_that_an_encoder_from_a_file_lacks_are_told(weights):
+    path, _ = weights
+    build = BuildOptions({"text": f"from:{path}", "image": f"from:{path}"})
+    known = Sample("known", {"text": "two green triangles"})
+    assert unknown_words(build, [known]) == []
+    assert unknown_words(build, [known, Sample("new", {"text": "a zebra nearest to green"})]) == [
+        "the encoder of text from sum.safetensors lacks 4 of the 7 entries that its vocabulary would have for these "
+        "samples: 'a', 'nearest', 'to', 'zebra'"
+    ]
 
 
 def test_encoders_from_files_of_unequal_widths(tmp_path):

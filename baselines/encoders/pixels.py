@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from mmbench.collective import sum_over_processes
 from mmbench.data.decode import load_image
 from mmbench.encoder import Encoder
 
@@ -43,17 +44,19 @@ class ImageEncoder(Encoder):
 
     def _encode_in_training(self, pixels: Tensor, mask: Tensor) -> Tensor:
         """Tokens [B, T, D]; images that are missing get zeros and do not enter the statistics of batch norm."""
-        count = int(mask.sum())
+        # Of several processes all take the statistics of batch norm together, or none does.
+        count = int(sum_over_processes(mask.sum()))
         if count == 0:
             with _evaluating(self):  # its tokens count for nothing, but give every parameter a gradient, of zero
                 return (self.encode(pixels[:1]) * 0.0).expand(len(mask), -1, -1)
-        if count == len(mask):
-            return self._encode_present(pixels)
-        there = self._encode_present(pixels[mask])
+        if mask.all():
+            return self._encode_present(pixels, count)
+        there = self._encode_present(pixels[mask], count)
         return there.new_zeros(len(mask), *there.shape[1:]).index_put((mask,), there)
 
-    def _encode_present(self, pixels: Tensor) -> Tensor:
-        if len(pixels) == 1:
+    def _encode_present(self, pixels: Tensor, count: int) -> Tensor:
+        """Tokens of this process's images, which may be none of the `count` in all."""
+        if count == 1:
             with _evaluating(self):
                 tokens = self.encode(pixels)
             if tokens.shape[1] == 1:  # a feature map of one pixel, of which there is no variance

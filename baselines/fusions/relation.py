@@ -20,7 +20,8 @@ class Relation(Fusion):
     (`coordinates=true` of the CNN).
 
     N is batch norm, which the paper does not have: it takes out what all conditions and all sums have in common, and
-    without it g takes many times as long to find that a question asks about one object and not about all.
+    without it g takes many times as long to find that a question asks about one object and not about all. A condition
+    that is missing in training counts as zeros in its statistics.
 
     Source: Santoro et al. 2017, "A simple neural network module for relational reasoning".
     Parameters: with L = `layers`, (M + L + 1)·D² + (2M + L + 1)·D: 20,928 for M = 2, D = 64, L = 2.

@@ -23,7 +23,7 @@ from mmbench.engine.resolve import metrics_for, resolve_dataset, resolve_metrics
 from mmbench.engine.run import Run, Timing, dataset_info, make_record, settings
 from mmbench.engine.samples import read_outcome, scored
 from mmbench.engine.unknown import unknown_targets
-from mmbench.errors import HarnessError
+from mmbench.errors import HarnessError, UsageError
 from mmbench.profile.device import pick_device
 from mmbench.profile.memory import PeakMemory
 from mmbench.record.schema import RunRecord
@@ -158,6 +158,8 @@ def _load(
     samples = task.load(dataset, split)
     revision = revision_of(dataset, samples)
     samples = head(samples, options.limit)
+    if not len(samples):
+        raise UsageError(f"{dataset.name} {split} has no samples")
     return Run(task, dataset, split, revision, samples, loaded, metrics, options, device, workers)
 
 

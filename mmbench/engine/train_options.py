@@ -12,7 +12,7 @@ Precision = Literal["float32", "bfloat16", "float16"]
 Tracker = Literal["tensorboard", "wandb", "mlflow", "trackio"]
 
 STEPS = 1300
-"""Optimiser steps that a run makes at least, unless told otherwise: fewer, and small data sets end at chance."""
+"""Optimiser steps that a run makes at least, as far as 100 epochs go: with fewer, small data sets end at chance."""
 
 COURSE = (
     "epochs",
@@ -97,6 +97,8 @@ class TrainOptions:
         """
         check_at_least(self, 1, "epochs", "batch_size", "patience", "threads", "limit")
         check_at_least(self, 0, "workers", "seed", "weight_decay")
+        if not self.weight_decay < float("inf"):
+            raise UsageError(f"--weight-decay must be finite, not {self.weight_decay}")
         if self.seed > _SEEDS:
             raise UsageError(f"--seed must be at most {_SEEDS}, not {self.seed}")
         if not 0 < self.validation < 1:

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from mmbench.data.augment import AUGMENT
-from mmbench.encoder import origins
+from mmbench.encoder import origins, unknown_words
 from mmbench.engine.checkpoints import reserved
 from mmbench.engine.lesson import Lesson
 from mmbench.engine.models import model_factory
@@ -29,6 +29,7 @@ from mmbench.model import (
     DEFAULT_BUILD,
     BuildOptions,
     Configurable,
+    Embeds,
     Fits,
     Model,
     ModelFactory,
@@ -38,7 +39,7 @@ from mmbench.model import (
     Trains,
 )
 from mmbench.registry import plugin_hashes
-from mmbench.sample import Dataset
+from mmbench.sample import Chain, Dataset
 from mmbench.task import check_fit
 
 _LENGTH = 60  # characters of an answer in a note
@@ -87,6 +88,8 @@ class TrainingRun:
         self._options = self._options.resolved(sum(map(len, taught)))
         learners = self._learners(taught, resume)
         started_from = origins(self._build)  # now, since a file may be written anew meanwhile
+        for note in unknown_words(self._build, Chain(taught)):
+            self._progress.note(note)
         with reserved(self._checkpoints):
             if isinstance(learners[0], Fits):
                 learners, history = self._count(learners[0])
@@ -125,6 +128,11 @@ class TrainingRun:
         if self._options.modality_dropout and len(read) == 1:
             raise UsageError(
                 f"model {self._model!r} has one modality, {next(iter(read))}, and one is always kept; leave out "
+                "--modality-dropout"
+            )
+        if self._options.modality_dropout and any(isinstance(learner, Embeds) for learner in learners):
+            raise UsageError(
+                f"model {self._model!r} learns from pairs, and half of one teaches nothing; leave out "
                 "--modality-dropout"
             )
         if self._options.augment and read.isdisjoint(AUGMENT):

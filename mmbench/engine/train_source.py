@@ -86,10 +86,12 @@ def open_source(on: On, model: str, output: Path | None, options: TrainOptions) 
     check_folder(output.parent)
     samples = head(task.load(card, card.train_split), options.limit)
     training, held_out = split_by_group(samples, options.validation)
+    if not len(samples):
+        raise UsageError(f"{card.name} {card.train_split} has no samples")
     if not len(training) or not len(held_out):
         raise UsageError(
             f"{card.name} {card.train_split} gives {len(training)} training and {len(held_out)} validation samples, "
-            "and both need at least one: raise --limit or --validation"
+            f"and both need at least one: raise --limit or {'raise' if len(training) else 'lower'} --validation"
         )
     return Source(task, card, dict(metrics), samples, training, held_out, output)
 

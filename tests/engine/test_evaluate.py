@@ -1,13 +1,20 @@
 """One evaluation from Python: the record, the rows, the cost, and memory that does not grow."""
 
+import dataclasses
 import json
 import subprocess
 import sys
 
 import pytest
 
+from mmbench.engine.evaluate import evaluate
+from mmbench.errors import UsageError
 from mmbench.record.schema import RunRecord
 from mmbench.record.store import Store
+from mmbench_tasks.vqa.datasets import easy_vqa
+from mmbench_tasks.vqa.task import VQA
+
+from .conftest import FILM
 
 KEYS = {
     "": "schema_version run_id created task dataset model metrics breakdowns cost failures environment settings",
@@ -164,3 +171,19 @@ def test_memory_does_not_grow_with_inputs(tmp_path):
 
     few, many = 2_000, 40_000
     assert peak(many) - peak(few) < 64 * 2**20 + 2_000 * (many - few)
+
+
+def test_split_without_samples_is_refused(register, tmp_path):
+    class Empty(VQA):
+        """Not one sample."""
+
+        card = dataclasses.replace(VQA.card, name="test-empty", datasets=("test-empty",))
+
+        def load(self, dataset, split):
+            return []
+
+    register("task", "test-empty", Empty)
+    register("dataset", "test-empty", easy_vqa.model_copy(update={"name": "test-empty", "tasks": ("test-empty",)}))
+    with pytest.raises(UsageError, match="test-empty test has no samples"):
+        evaluate("film", "test-empty", weights=FILM, output=tmp_path)
+    assert not list(tmp_path.rglob("record.json"))

@@ -19,6 +19,9 @@ STEADY = {"optimizer": "sgd", "learning_rate": 0.03}
 BOTH = TrainOptions(limit=300, epochs=2, batch_size=50, workers=0, modality_dropout=0.2, augment=True, **STEADY)
 """Batches that two processes cannot halve evenly, batch norm, and everything that is random."""
 
+DROPPED = TrainOptions(limit=60, epochs=2, batch_size=4, workers=0, modality_dropout=0.8, **STEADY)
+"""Of two samples in a process, often none has an image."""
+
 IMAGE = TrainOptions(limit=300, epochs=3, batch_size=32, workers=0, **STEADY)
 
 KILLED = """
@@ -51,6 +54,8 @@ codes = [
     main(["train", *both, *few, *steady, *varied, "--output", "two.safetensors", "--resume", "--json"]),
     main(["train", *image, *few, *steady, "--output", "image.safetensors"]),
     main(["train", *image, "--multi-task", "vqa", "--limit", "60", "--workers", "0", "--epochs", "1", "--output", "m"]),
+    main(["train", "--model", "film", "--task", "vqa", "--epochs", "2", "--batch-size", "4", "--limit", "60",
+          "--modality-dropout", "0.8", "--workers", "0", *steady, "--output", "dropped.safetensors"]),
     main(["train", "--model", "majority", "--task", "vqa", *few, "--output", "majority.safetensors"]),
 ]
 Path(f"codes-{os.environ['RANK']}").write_text(str(codes))
@@ -88,6 +93,13 @@ def test_same_losses_and_weights_as_one_process(two, tmp_path, threads):
         torch.testing.assert_close(tensors[name], tensor, rtol=1e-3, atol=1e-3)
 
 
+def test_process_without_any_image_learns_with_the_others(two, tmp_path, threads):
+    folder, _ = two
+    one = train("film", "vqa", options=DROPPED, output=tmp_path / "one.safetensors")
+    history = [json.loads(line) for line in (folder / "dropped.history.jsonl").read_text().splitlines()]
+    assert [epoch["loss"] for epoch in history] == pytest.approx([e.loss for e in one.history], rel=1e-3)
+
+
 def test_batch_norm_of_half_a_batch_learns_the_same(two, tmp_path, threads):
     folder, _ = two
     one = train("image-only", "image_classification", options=IMAGE, output=tmp_path / "one.safetensors")
@@ -123,10 +135,10 @@ def test_several_tasks(two):
 
 def test_first_process_alone_prints_and_writes(two):
     folder, result = two
-    assert [(folder / f"codes-{rank}").read_text() for rank in (0, 1)] == ["[0, 0, 0, 0]"] * 2
+    assert [(folder / f"codes-{rank}").read_text() for rank in (0, 1)] == ["[0, 0, 0, 0, 0]"] * 2
     told, _, rest = result.stdout.partition("\n}\n")
     assert json.loads(told + "}")["weights"]["source"] == "two.safetensors"
-    assert rest.count("best at epoch") == 3
+    assert rest.count("best at epoch") == 4
     assert result.stderr.count("epoch   1  loss") == 2  # the first run went on with its second epoch
     assert not [path for path in folder.rglob(".*") if path.name.endswith((".training", ".tmp"))]
 

@@ -60,6 +60,7 @@ def test_warmup_is_that_of_the_schedule(schedule, warmup):
         ({"learning_rate": float("nan")}, "--learning-rate must be more than 0, not nan"),
         ({"learning_rate": float("inf")}, "--learning-rate must be more than 0, not inf"),
         ({"weight_decay": float("nan")}, "--weight-decay must be at least 0, not nan"),
+        ({"weight_decay": float("inf")}, "--weight-decay must be finite, not inf"),
         ({"warmup": 1.0}, "--warmup must be at least 0 and below 1, not 1.0"),
         ({"modality_dropout": 1.0}, "--modality-dropout must be at least 0 and below 1, not 1.0"),
         ({"modality_dropout": float("nan")}, "--modality-dropout must be at least 0 and below 1, not nan"),

@@ -173,7 +173,10 @@ def test_split_without_enough_samples_is_refused(register, tmp_path, count):
 
     register("task", "test-few", Few)
     register("dataset", "test-few", easy_vqa.model_copy(update={"name": "test-few", "tasks": ("test-few",)}))
-    expected = f"test-few train gives {count} training and 0 validation samples, and both need at least one"
+    expected = (
+        "test-few train gives 1 training and 0 validation samples, and both need at least one: raise --limit or raise"
+    )
+    expected = expected if count else "test-few train has no samples"
     with pytest.raises(UsageError, match=expected):
         train("text-only", "test-few", options=TINY, output=tmp_path / "model.safetensors")
 
@@ -190,6 +193,41 @@ def test_weights_of_another_fusion_are_refused(tmp_path):
     trained = train("concat", "vqa", options=options, output=tmp_path / "model.safetensors")
     with pytest.raises(UsageError, match="holds weights of model 'concat', not of 'sum'"):
         load_model("sum", "vqa", "easy-vqa", trained.path)
+
+
+@pytest.mark.parametrize(
+    ("model", "task", "options", "build", "message"),
+    [
+        (
+            "dual-encoder",
+            "retrieval",
+            {"modality_dropout": 0.1},
+            {},
+            "learns from pairs, and half of one teaches nothing",
+        ),
+        (
+            "image-only",
+            "vqa",
+            {},
+            {"representation": "joint"},
+            "reads image alone; a joint representation is of several",
+        ),
+        ("film", "vqa", {}, {"options": ("layers=3",)}, "fusion 'film' has no options, so none 'layers'"),
+    ],
+)
+def test_what_would_change_nothing_is_refused(tmp_path, model, task, options, build, message):
+    options = dataclasses.replace(TINY, limit=60, **options)
+    with pytest.raises(UsageError, match=message):
+        train(model, task, options=options, build=BuildOptions(**build), output=tmp_path / "model.safetensors")
+    assert not [path for path in tmp_path.rglob("*") if path.is_file()]
+
+
+def test_too_much_validation_is_refused(tmp_path):
+    options = TrainOptions(limit=5, validation=0.99, workers=0)
+    with pytest.raises(
+        UsageError, match=r"gives 0 training and 5 validation samples, .* raise --limit or lower --valid"
+    ):
+        train("concat", "vqa", options=options, output=tmp_path / "concat.safetensors")
 
 
 def test_too_few_samples_are_refused(tmp_path):
