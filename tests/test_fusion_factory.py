@@ -35,12 +35,12 @@ def together(tasks=TASKS, fusion="concat", **build):
 
 
 def test_factory_takes_the_users_choices():
-    factory = FusionFactory("concat", ("text",))
+    factory = FusionFactory("concat", ("text", "image"))
     assert isinstance(factory, Configurable)
     assert isinstance(factory, Shares)
     build = BuildOptions({"text": "lstm"}, freeze=("text",), width=12, representation="joint")
     model = factory.configured(build).create("mine", BOTH, QUESTIONS)
-    assert model.modalities == ("text",)
+    assert model.modalities == ("text", "image")
     assert (model.config.width, model.config.representation, model.config.frozen) == (12, "joint", ["text"])
     assert model.config.encoders["text"].name == "lstm"
     assert factory.create("mine", BOTH, QUESTIONS).config.encoders["text"].name == "gru"
