@@ -73,7 +73,7 @@ class Validation:
         if not math.isfinite(values[self.main_metric]):
             raise HarnessError(
                 f"{self.main_metric} is {values[self.main_metric]} on the {len(self.samples)} validation samples, so "
-                "that no epoch can be the best: raise --limit or --validation"
+                "that no epoch can be the best: raise --limit or raise --validation"
             )
         return {name: value if math.isfinite(value) else None for name, value in values.items()}
 
