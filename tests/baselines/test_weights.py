@@ -21,7 +21,7 @@ from mmbench.task import check_fit
 ROOT = Path(__file__).parents[2]
 FOLDER = Path(mmbench_baselines.weights.__path__[0])
 JOBS = list(runpy.run_path(str(ROOT / "results" / "make.py"))["jobs"]())
-SHIPPED = [job for job in JOBS if job.seed == 0]
+SHIPPED = [job for job in JOBS if job.seed == 0 and not job.ready]
 NAMES = [job.name for job in SHIPPED]
 LARGEST, ALL = 2_000_000, 30_000_000
 """Bytes of a weights file, and of all together, at most."""
@@ -44,7 +44,7 @@ def is_floor(name: str) -> bool:
 def test_there_is_a_file_for_each_recipe_and_no_other():
     files = {path.relative_to(FOLDER).as_posix() for path in FOLDER.glob("[!.]*/[!.]*/[!.]*")}
     assert files == {f"{job.task}/{job.dataset}/{job.model}.safetensors" for job in SHIPPED}
-    assert {(ROOT / job.log).relative_to(ROOT).as_posix() for job in JOBS} == {
+    assert {(ROOT / job.log).relative_to(ROOT).as_posix() for job in JOBS if not job.ready} == {
         path.relative_to(ROOT).as_posix() for path in (ROOT / "results" / "training").rglob("*.json")
     }
 
