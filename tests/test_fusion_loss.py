@@ -9,6 +9,7 @@ import torch
 from PIL import Image
 
 from mmbench.contrastive import contrastive_loss
+from mmbench.errors import UsageError
 from mmbench.fusion import masked_mean, present
 from mmbench.fusion_model import IGNORE, FusionFactory
 from mmbench.model import BuildOptions, Smooths
@@ -226,7 +227,13 @@ def test_alignment_is_finite_whatever_is_missing(kept):
 
 
 def test_one_modality_has_nothing_to_be_aligned_with():
-    model = create("concat", ("image",), representation="joint")
+    """Alone it is refused; beside a task of two modalities, whose space it shares, it learns from labels only."""
+    with pytest.raises(UsageError, match="reads image alone; a joint representation is of several modalities"):
+        create("concat", ("image",), representation="joint")
+    build = BuildOptions({m: ENCODERS[m] for m in ("image", "text")}, width=8, representation="joint")
+    tasks = [(("image", "text"), KNOWN), (("image",), KNOWN)]
+    _, model = FusionFactory("concat", build=build).create_together("mine", tasks)
+    model.eval()
     batch = model.collate(SAMPLES)
     with torch.no_grad():
         torch.testing.assert_close(model.loss(batch), cross_entropy(model.classify(batch), batch.targets))
