@@ -16,15 +16,13 @@ from mmbench.engine.samples import Outcome, scored
 from mmbench.engine.values import breakdowns, details, metric_values
 from mmbench.metrics.metric import Metric, protocol_of
 from mmbench.model import Model
+from mmbench.record.cost import Cost, Memory, Throughput
 from mmbench.record.environment import capture
 from mmbench.record.schema import (
-    Cost,
     DatasetInfo,
     Failure,
-    Memory,
     ModelInfo,
     RunRecord,
-    Throughput,
     WeightsInfo,
 )
 from mmbench.registry import plugin_hashes
@@ -83,8 +81,6 @@ def make_record(
         details=details(run.metrics, table),
         cost=Cost(
             throughput=_throughput(outcome, "audio" in run.model.modalities),
-            latency=None,
-            stages=None,
             memory=Memory(peak_bytes=timing.peak_bytes, method=timing.memory_method),
             load_s=timing.load_s,
             wall_s=timing.wall_s,

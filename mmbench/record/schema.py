@@ -5,12 +5,13 @@ what is not known is null. NaN and infinity are refused, since JSON has neither.
 """
 
 import json
-import math
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, JsonValue
+from pydantic import Field
+
+from mmbench.record.cost import Cost
+from mmbench.record.part import Count, Json, Part, UtcDatetime
 
 SCHEMA_VERSION: Final = 1
 GIVEN: Final = "given"
@@ -18,32 +19,8 @@ GIVEN: Final = "given"
 
 SCHEMA_FILE = Path(__file__).with_name("run_record.schema.json")
 
-Count = Annotated[int, Field(ge=0)]
-Seconds = Annotated[float, Field(ge=0)]
 
-
-def _finite(value: JsonValue) -> JsonValue:
-    """Refuse NaN and infinity at any depth."""
-    if isinstance(value, float) and not math.isfinite(value):
-        raise ValueError(f"{value} is not JSON; use null")
-    for child in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
-        _finite(child)
-    return value
-
-
-def _to_utc(value: datetime) -> datetime:
-    return value.astimezone(UTC)
-
-
-Json = Annotated[JsonValue, AfterValidator(_finite)]
-UtcDatetime = Annotated[AwareDatetime, AfterValidator(_to_utc)]
-
-
-class _Part(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
-
-
-class DatasetInfo(_Part):
+class DatasetInfo(Part):
     """What was evaluated on."""
 
     name: str
@@ -53,14 +30,14 @@ class DatasetInfo(_Part):
     limit: Count | None = Field(description="the limit that was set on the number of samples")
 
 
-class WeightsInfo(_Part):
+class WeightsInfo(Part):
     """The file that a model's parameters came from."""
 
     source: str = Field(description="where the weights came from; no machine path")
     sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
 
 
-class ModelInfo(_Part):
+class ModelInfo(Part):
     """What was evaluated."""
 
     name: str
@@ -69,7 +46,7 @@ class ModelInfo(_Part):
     weights: WeightsInfo | None
 
 
-class MetricValue(_Part):
+class MetricValue(Part):
     """A metric over n samples with its confidence interval; null where it is not defined."""
 
     value: float | None
@@ -81,36 +58,7 @@ class MetricValue(_Part):
     higher_is_better: bool | None = Field(description="null for what describes and does not judge")
 
 
-class Throughput(_Part):
-    """Speed of the pass that produced the scores."""
-
-    samples_per_s: Annotated[float, Field(ge=0)]
-    audio_s: Seconds | None = Field(default=None, description="seconds of audio in all samples")
-    real_time_factor: Annotated[float, Field(ge=0)] | None = Field(
-        default=None, description="seconds of audio by seconds of the pass, RTFx"
-    )
-    batch_s: list[Seconds] = Field(description="seconds of each batch, in order")
-
-
-class Memory(_Part):
-    """Peak memory and how it was measured."""
-
-    peak_bytes: Count | None
-    method: str
-
-
-class Cost(_Part):
-    """What the evaluation cost."""
-
-    throughput: Throughput
-    latency: dict[str, Json] | None
-    stages: dict[str, Json] | None
-    memory: Memory
-    load_s: Seconds
-    wall_s: Seconds
-
-
-class Failure(_Part):
+class Failure(Part):
     """A sample that could not be scored."""
 
     id: str
@@ -118,14 +66,14 @@ class Failure(_Part):
     reason: str
 
 
-class GitState(_Part):
+class GitState(Part):
     """State of the working directory's repository."""
 
     commit: str
     dirty: bool = Field(description="tracked files differ from the commit")
 
 
-class Environment(_Part):
+class Environment(Part):
     """Where the run happened: hardware and software, nothing that names a machine or a person."""
 
     versions: dict[str, str] = Field(description="Python and installed packages by name")
@@ -138,7 +86,7 @@ class Environment(_Part):
     threads: Count = Field(description="intra-op threads of torch")
 
 
-class DifferenceValue(_Part):
+class DifferenceValue(Part):
     """A metric of this run minus that of another on the same samples; null where it is not defined."""
 
     value: float | None
@@ -151,7 +99,7 @@ class DifferenceValue(_Part):
     test: str = Field(description="how the p-value was made")
 
 
-class Against(_Part):
+class Against(Part):
     """The other predictions, and the differences by metric."""
 
     model: str
@@ -159,7 +107,7 @@ class Against(_Part):
     differences: dict[str, DifferenceValue]
 
 
-class RunRecord(_Part):
+class RunRecord(Part):
     """One evaluation of one model on one split of one data set."""
 
     schema_version: Literal[1] = SCHEMA_VERSION

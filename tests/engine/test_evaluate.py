@@ -22,7 +22,7 @@ KEYS = {
     "model": "name config parameters weights",
     "model.weights": "source sha256",
     "metrics.accuracy": "value low high level n method higher_is_better",
-    "cost": "throughput latency stages memory load_s wall_s",
+    "cost": "throughput memory load_s wall_s failures",
     "cost.throughput": "samples_per_s",
     "cost.memory": "peak_bytes method",
 }

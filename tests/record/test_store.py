@@ -62,7 +62,7 @@ def test_a_run_is_not_overwritten(tmp_path, record, samples):
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="needs RLIMIT_FSIZE")
-@pytest.mark.parametrize("limit", [100, 6000], ids=["while writing the record", "while writing the samples"])
+@pytest.mark.parametrize("limit", [100, 20000], ids=["while writing the record", "while writing the samples"])
 def test_a_write_that_fails_leaves_nothing(tmp_path, limit):
     """A limit on file size fails a write in the middle, as a full disk does."""
     code = f"""
@@ -73,8 +73,8 @@ def test_a_write_that_fails_leaves_nothing(tmp_path, limit):
         from mmbench.record.schema import RunRecord
         from mmbench.record.store import Store
         record = RunRecord.model_validate_json(Path({str(EXAMPLE)!r}).read_text())
-        assert 100 < len(record.to_json()) < 6000
-        samples = pa.table({{"id": [str(hash(str(i))) for i in range(20000)]}})
+        assert 100 < len(record.to_json()) < 20000
+        samples = pa.table({{"id": [str(hash(str(i))) for i in range(40000)]}})
         resource.setrlimit(resource.RLIMIT_FSIZE, ({limit}, {limit}))
         try:
             Store(Path("results")).save(record, samples)
