@@ -14,7 +14,7 @@ from mmbench.errors import UsageError
 from mmbench.fusion import present
 from mmbench.fusion_model import FusionConfig, FusionFactory, FusionModel
 from mmbench.model import Batch, BuildOptions, Classifies, Model, Stored, Trains
-from mmbench.profile.stage import record_stages
+from mmbench.profile.stage_times import record_stages
 from mmbench.registry import registry
 from mmbench.sample import Sample
 

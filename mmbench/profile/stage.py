@@ -1,43 +1,57 @@
 """Named stages of a model's work: `with stage("encode.image"):`.
 
-Outside a stage pass a mark is one global read and a shared no-op context, so models may keep their marks.
+Outside a cost pass a mark is one global read and a shared context that does nothing, so models keep their marks. A pass
+puts an observer in place: of time, of memory, of work.
 """
 
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from time import perf_counter
+from typing import Protocol
+
+OTHER = "other"
+"""What lies in no stage."""
+
+
+class Observer(Protocol):
+    """Told of every stage as it is entered and left, in order; stages may nest."""
+
+    def enter(self, name: str) -> None:
+        """Stage `name` begins."""
+        ...
+
+    def leave(self, name: str) -> None:
+        """Stage `name`, the last that was entered, ends, with an exception or without."""
+        ...
+
 
 _OFF: AbstractContextManager[None] = nullcontext()
-_recorders: list["StageTimes"] = []
+_observers: list[Observer] = []
 
 
-class StageTimes:
-    """Host seconds spent in each stage, in order of first appearance; nested stages count in both."""
+class _Mark:
+    __slots__ = ("_name", "_observer")
 
-    def __init__(self) -> None:
-        self.seconds: dict[str, list[float]] = {}
+    def __init__(self, observer: Observer, name: str) -> None:
+        self._observer = observer
+        self._name = name
 
-    @contextmanager
-    def measure(self, name: str) -> Iterator[None]:
-        """Time one entry into stage `name`."""
-        start = perf_counter()
-        try:
-            yield
-        finally:
-            self.seconds.setdefault(name, []).append(perf_counter() - start)
+    def __enter__(self) -> None:
+        self._observer.enter(self._name)
+
+    def __exit__(self, *_: object) -> None:
+        self._observer.leave(self._name)
 
 
 def stage(name: str) -> AbstractContextManager[None]:
     """Mark the enclosed work as stage `name`."""
-    return _recorders[-1].measure(name) if _recorders else _OFF
+    return _Mark(_observers[-1], name) if _observers else _OFF
 
 
 @contextmanager
-def record_stages() -> Iterator[StageTimes]:
-    """Collect the times of all stages entered within the context, on this process."""
-    times = StageTimes()
-    _recorders.append(times)
+def observed(observer: Observer) -> Iterator[None]:
+    """Tell `observer` of all stages within the context, and no other that was told before; of this process."""
+    _observers.append(observer)
     try:
-        yield times
+        yield
     finally:
-        _recorders.remove(times)
+        _observers.remove(observer)

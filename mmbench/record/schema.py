@@ -10,8 +10,8 @@ from typing import Annotated, Any, Final, Literal
 
 from pydantic import Field
 
+from mmbench.part import Count, Json, Part, UtcDatetime
 from mmbench.record.cost import Cost
-from mmbench.record.part import Count, Json, Part, UtcDatetime
 
 SCHEMA_VERSION: Final = 1
 GIVEN: Final = "given"

@@ -11,7 +11,7 @@ from torch.nn import functional as F
 
 from mmbench.errors import UsageError
 from mmbench.model import Batch, BuildOptions, Configurable, Generates, Model, Smooths, Stored, Trains
-from mmbench.profile.stage import record_stages
+from mmbench.profile.stage_times import record_stages
 from mmbench.registry import registry
 from mmbench.sample import Sample
 from mmbench_baselines.models.caption_words import PADDING

@@ -2,7 +2,8 @@
 
 import pytest
 
-from mmbench.profile.stage import record_stages, stage
+from mmbench.profile.stage import stage
+from mmbench.profile.stage_times import record_stages
 
 
 def test_stages_are_recorded_in_order_of_appearance():
