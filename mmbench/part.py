@@ -25,6 +25,7 @@ def _to_utc(value: datetime) -> datetime:
 
 
 Json = Annotated[JsonValue, AfterValidator(_finite)]
+RunId = Annotated[str, Field(pattern="^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")]
 UtcDatetime = Annotated[AwareDatetime, AfterValidator(_to_utc)]
 
 

@@ -37,3 +37,12 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("cache")
     os.environ["MMBENCH_CACHE"] = str(folder)
     return folder
+
+
+@pytest.fixture(autouse=True)
+def brief(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Cost passes take a moment: tests ask what they give, not how exact it is on a machine that does other things."""
+    from mmbench.engine import cost_options
+
+    moment = cost_options.Budget(0.0, 0.01, 0.02)
+    monkeypatch.setattr(cost_options, "BUDGETS", dict.fromkeys(cost_options.BUDGETS, moment))

@@ -5,11 +5,14 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from mmbench.profile.stage import stage
+
 
 def beam_search(ask: Callable[[Tensor, Tensor], Tensor], begin: Tensor, end: int, longest: int) -> Tensor:
     """Keep K texts a sample, each time those that one more word leaves most probable, until the best has ended.
 
-    K = 1 takes the most probable word each time. Samples do not see each other.
+    K = 1 takes the most probable word each time. Samples do not see each other. The first word belongs to the stage
+    `prefill`, each one after it is an entry of `decode`.
 
     Args:
         ask: gives logits [B · K, W] of the next word. It is told which row of its last call each text goes on from,
@@ -29,17 +32,19 @@ def beam_search(ask: Callable[[Tensor, Tensor], Tensor], begin: Tensor, end: int
     # The rows of a sample are alike before the first word, so all but one start as impossible.
     score = torch.full(begin.shape, -torch.inf, device=begin.device)
     score[:, 0] = 0.0
-    for _ in range(longest):
-        gain = ask(rows, words.flatten()).float().log_softmax(dim=1).view(size, beam, -1)
-        # A text that has ended goes on in one way alone, which costs nothing.
-        gain = gain.masked_fill(ended.unsqueeze(-1), -torch.inf)
-        gain[..., end].masked_fill_(ended, 0.0)
-        score, best = (score.unsqueeze(-1) + gain).flatten(1).topk(beam)
-        origin, words = best // gain.shape[-1], best % gain.shape[-1]
-        rows = (first + origin).flatten()
-        texts = torch.cat([texts.gather(1, origin.unsqueeze(-1).expand_as(texts)), words.unsqueeze(-1)], dim=-1)
-        ended = words == end
-        # The best stands first, and more words only make a text less probable.
-        if ended[:, 0].all():
+    for number in range(longest):
+        with stage("decode" if number else "prefill"):
+            gain = ask(rows, words.flatten()).float().log_softmax(dim=1).view(size, beam, -1)
+            # A text that has ended goes on in one way alone, which costs nothing.
+            gain = gain.masked_fill(ended.unsqueeze(-1), -torch.inf)
+            gain[..., end].masked_fill_(ended, 0.0)
+            score, best = (score.unsqueeze(-1) + gain).flatten(1).topk(beam)
+            origin, words = best // gain.shape[-1], best % gain.shape[-1]
+            rows = (first + origin).flatten()
+            texts = torch.cat([texts.gather(1, origin.unsqueeze(-1).expand_as(texts)), words.unsqueeze(-1)], dim=-1)
+            ended = words == end
+            # The best stands first, and more words only make a text less probable.
+            done = bool(ended[:, 0].all())
+        if done:
             break
     return texts[:, 0]

@@ -121,7 +121,9 @@ class Captioner(nn.Module):
     @torch.no_grad()
     def generate(self, batch: Batch) -> list[str]:
         """The most probable caption that a beam search finds for each sample."""
-        state = self.decoder.start(*self._memory(batch)).repeat(self.config.options.beam)
+        memory = self._memory(batch)
+        with stage("prefill"):
+            state = self.decoder.start(*memory).repeat(self.config.options.beam)
 
         def ask(rows: Tensor, words: Tensor) -> Tensor:
             state.go_on(rows)
@@ -129,9 +131,8 @@ class Captioner(nn.Module):
             return logits[:, 0].index_fill(1, never, -torch.inf)
 
         never = torch.tensor([PADDING, START, UNKNOWN], device=state.mask.device)
-        with stage("generate"):
-            begin = torch.full((batch.size, self.config.options.beam), START, device=state.mask.device)
-            numbers = beam_search(ask, begin, END, self.config.longest)
+        begin = torch.full((batch.size, self.config.options.beam), START, device=state.mask.device)
+        numbers = beam_search(ask, begin, END, self.config.longest)
         return [self.words.decode(row) for row in numbers.tolist()]
 
     def stored_config(self) -> dict[str, Any]:

@@ -179,7 +179,7 @@ class CTC(nn.Module):
             ValueError: an output is NaN, so that the sample fails and is not scored by chance.
         """
         log_probabilities, lengths = self(batch)
-        with stage("decode"):
+        with stage("search"):
             clips = zip(log_probabilities.detach().cpu().numpy(), lengths.tolist(), strict=True)
             return [self._text(clip[:length]) for clip, length in clips]
 

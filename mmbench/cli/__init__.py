@@ -18,6 +18,7 @@ from mmbench.cli.doctor import doctor
 from mmbench.cli.eval import eval_
 from mmbench.cli.leaderboard import leaderboard
 from mmbench.cli.list import list_
+from mmbench.cli.profile import profile
 from mmbench.cli.score import score
 from mmbench.cli.show import show
 from mmbench.cli.train import train
@@ -36,6 +37,7 @@ EPILOG = (
 app = typer.Typer(name="mmbench", add_completion=False, rich_markup_mode="rich", pretty_exceptions_enable=False)
 app.command("eval")(eval_)
 app.command("train")(train)
+app.command("profile")(profile)
 app.command("score")(score)
 app.command("leaderboard")(leaderboard)
 app.command("list")(list_)

@@ -3,7 +3,7 @@
 from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -18,8 +18,26 @@ from mmbench.cli.console import (
     load_plugins,
     parse_protocol,
 )
+from mmbench.cli.run_options import (
+    BatchSizeOption,
+    DatasetOption,
+    DeviceOption,
+    DType,
+    DTypeOption,
+    LimitOption,
+    ModelOption,
+    OutputOption,
+    SeedOption,
+    SplitOption,
+    StageOption,
+    TaskOption,
+    ThreadsOption,
+    WeightsOption,
+    WorkersOption,
+    parse_batch_size,
+)
+from mmbench.engine.cost_options import parse_stages
 from mmbench.engine.options import EvalOptions
-from mmbench.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,48 +47,32 @@ if TYPE_CHECKING:
 DEFAULTS = EvalOptions()
 
 
-class DType(StrEnum):
-    """Number formats of a model."""
+class CostLevel(StrEnum):
+    """How much the cost passes measure."""
 
-    FLOAT32 = "float32"
-    BFLOAT16 = "bfloat16"
-    FLOAT16 = "float16"
+    OFF = "off"
+    QUICK = "quick"
+    FULL = "full"
 
 
 def eval_(
-    model: Annotated[str, typer.Option("--model", help="A model or a fusion; `mmbench list models` shows them.")],
-    task: Annotated[str, typer.Option("--task", help="What to ask of it; `mmbench list tasks`.")],
+    model: ModelOption,
+    task: TaskOption,
     *,
-    dataset: Annotated[
-        str | None, typer.Option("--dataset", help="A data set of the task.", show_default="the task's default")
-    ] = None,
-    split: Annotated[
-        str | None, typer.Option("--split", help="A split of it.", show_default="the data set's default")
-    ] = None,
+    dataset: DatasetOption = None,
+    split: SplitOption = None,
     data: DataOption = None,
     stream: Annotated[
         bool, typer.Option("--stream", help="Read a data set of the hub without downloading it.")
     ] = False,
-    weights: Annotated[
-        Path | None,
-        typer.Option(
-            "--weights", metavar="FILE", help="A file from `mmbench train`.", show_default="trained here, else shipped"
-        ),
-    ] = None,
-    limit: Annotated[int | None, typer.Option("--limit", help="Only the first samples.")] = None,
-    batch_size: Annotated[str, typer.Option("--batch-size", metavar="N|auto", help="Samples at a time.")] = str(
-        DEFAULTS.batch_size
-    ),
-    workers: Annotated[
-        int | None, typer.Option("--workers", help="Loader processes.", show_default="half of the cores, at most 8")
-    ] = None,
-    device: Annotated[str, typer.Option("--device", help="auto, cpu, cuda, cuda:1, ...")] = DEFAULTS.device,
-    dtype: Annotated[DType, typer.Option("--dtype", help="Number format of the model.")] = DType.FLOAT32,
-    threads: Annotated[
-        int | None,
-        typer.Option("--threads", help="PyTorch threads on the CPU.", show_default="the cores that workers leave"),
-    ] = None,
-    seed: Annotated[int, typer.Option("--seed", help="Of the model and of the intervals.")] = DEFAULTS.seed,
+    weights: WeightsOption = None,
+    limit: LimitOption = None,
+    batch_size: BatchSizeOption = str(DEFAULTS.batch_size),
+    workers: WorkersOption = None,
+    device: DeviceOption = DEFAULTS.device,
+    dtype: DTypeOption = DType.FLOAT32,
+    threads: ThreadsOption = None,
+    seed: SeedOption = DEFAULTS.seed,
     on_error: Annotated[
         OnError, typer.Option("--on-error", help="Stop at a failing sample, or leave it unscored.")
     ] = OnError.FAIL,
@@ -80,16 +82,19 @@ def eval_(
     ] = DEFAULTS.invariance,
     metric: MetricOption = None,
     protocol: ProtocolOption = None,
-    output: Annotated[Path, typer.Option("--output", metavar="FOLDER", help="Where runs are stored.")] = Path(
-        "results"
-    ),
+    cost: Annotated[
+        CostLevel,
+        typer.Option("--cost", help="Cost passes after the scores: some seconds, or `full` for more, and longer."),
+    ] = CostLevel.QUICK,
+    stage: StageOption = None,
+    output: OutputOption = Path("results"),
     resume: Annotated[bool, typer.Option("--resume", help="Go on with an interrupted run.")] = False,
     plugin: PluginOption = None,
     json: JsonOption = False,
 ) -> None:
-    """Evaluate a model: metrics with intervals, throughput, memory, and a record of it all."""
+    """Evaluate a model: metrics with intervals, what they cost, and a record of it all."""
     options = EvalOptions(
-        batch_size=_batch_size(batch_size),
+        batch_size=parse_batch_size(batch_size),
         workers=workers,
         device=device,
         dtype=dtype.value,
@@ -101,6 +106,8 @@ def eval_(
         invariance=invariance,
         metrics=tuple(metric or ()),
         protocol=parse_protocol(protocol),
+        cost=cost.value,
+        stages=parse_stages(stage or []),
     )
     load_plugins(plugin)
     from mmbench.cli.progress import EvalBar
@@ -137,12 +144,3 @@ def _told_how_to_go_on(bar: "EvalBar") -> "Iterator[None]":
     except KeyboardInterrupt:
         bar.note("what was scored is kept; the same command with --resume goes on from there")
         raise
-
-
-def _batch_size(text: str) -> int | Literal["auto"]:
-    if text == "auto":
-        return "auto"
-    try:
-        return int(text)
-    except ValueError:
-        raise UsageError(f"--batch-size takes a number or auto, not {text!r}") from None

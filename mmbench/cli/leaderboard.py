@@ -48,6 +48,10 @@ def leaderboard(
         bool, typer.Option("--seeds", help="One row a model: means over runs of several training seeds.")
     ] = False,
     output: Annotated[Path | None, typer.Option("--output", metavar="FILE", help="Write to a file.")] = None,
+    plot: Annotated[
+        Path | None,
+        typer.Option("--plot", metavar="FILE", help="Draw quality against speed, with the Pareto front: .svg or .png."),
+    ] = None,
 ) -> None:
     """Rank the runs that can be compared: one table for each task, data set, split and number of samples.
 
@@ -57,12 +61,15 @@ def leaderboard(
         raise UsageError("--all and --seeds exclude each other: the one shows each run, the other averages; give one")
     if json and format_ not in (Format.RICH, Format.JSON):
         raise UsageError(f"--json and --format {format_} exclude each other; give one")
+    from mmbench.leaderboard.figure import check_figure
     from mmbench.leaderboard.formats import FORMATS
     from mmbench.leaderboard.output import write_file
     from mmbench.leaderboard.select import Selection
     from mmbench.leaderboard.table import build_tables
     from mmbench.leaderboard.terminal import show
 
+    if plot is not None:
+        check_figure(plot)
     selection = Selection(task=task or (), dataset=dataset or (), split=split or (), model=model or ())
     records = selection.apply(_find(paths or [RESULTS]))
     rows: Literal["latest", "all", "seeds"] = "seeds" if seeds else "all" if every_run else "latest"
@@ -75,6 +82,11 @@ def leaderboard(
         show(tables, console())
     else:
         sys.stdout.write(FORMATS[chosen](tables))
+    if plot is not None:
+        from mmbench.leaderboard.plot import plot_front
+
+        plot_front(tables, plot)
+        print_line("wrote", "green", str(plot))
 
 
 def _find(paths: "Sequence[Path]") -> "list[RunRecord]":

@@ -103,6 +103,10 @@ class EvalBar(_Bar, EvalProgress):
         """Move the bar."""
         self.bar.advance(self.task, samples)
 
+    def cost_pass(self, name: str) -> None:
+        """Show what is measured."""
+        self.bar.update(self.task, description=f"cost: {name}")
+
     def note(self, message: str) -> None:
         """Print it."""
         self.console.print(f"note: {message}", markup=False)

@@ -8,8 +8,10 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from mmbench.cli.cost_report import print_cost
 from mmbench.errors import printable
 from mmbench.leaderboard.cells import MISSING, count, number, size
+from mmbench.record.profile import ProfileRecord
 from mmbench.record.schema import GIVEN, DatasetInfo, MetricValue, RunRecord
 
 if TYPE_CHECKING:
@@ -19,8 +21,8 @@ _FAILURES_SHOWN = 5
 _PARTS_SHOWN = 20
 
 
-def print_run(record: RunRecord, folder: Path | None, console: Console) -> None:
-    """Print a run, and where its record is if it is stored."""
+def print_run(record: RunRecord, folder: Path | None, console: Console, *, full: bool = False) -> None:
+    """Print a run, and where its record is if it is stored; with `full`, all that the cost passes found."""
     data = record.dataset
     limited = "" if data.limit is None else " [yellow](limited: not comparable with a full run)[/]"
     console.print(
@@ -32,8 +34,19 @@ def print_run(record: RunRecord, folder: Path | None, console: Console) -> None:
         console.print(_breakdown_table(record, key, values))
     for line in (*_protocol_line(record), *_cost_lines(record), *_attention(record)):
         console.print(line)
+    if record.cost is not None:
+        print_cost(record.cost, console, short=not full)
     if folder is not None:
         console.print(f"record       {escape(str(folder / 'record.json'))}", soft_wrap=True)
+
+
+def print_profile(record: ProfileRecord, folder: Path | None, console: Console) -> None:
+    """Print all that the cost passes found, and where the record is if it is stored."""
+    name, data = escape(printable(record.model.name)), escape(printable(_data_name(record.dataset)))
+    console.print(f"\n[bold]{name}[/] · {escape(record.task)} · {data}, cost alone\n")
+    print_cost(record.cost, console)
+    if folder is not None:
+        console.print(f"record       {escape(str(folder / 'profile.json'))}", soft_wrap=True)
 
 
 def print_differences(comparison: "Comparison", console: Console) -> None:

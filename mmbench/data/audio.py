@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from mmbench.data.annotations import shown
 from mmbench.data.audio_header import damage
 from mmbench.data.decode import DecodeError
+from mmbench.profile.stage import DECODE, in_stage
 from mmbench.sample import Audio
 
 if TYPE_CHECKING:
@@ -53,6 +54,7 @@ AudioValue = AudioFile | RawAudio | Audio
 """What a sample may hold."""
 
 
+@in_stage(DECODE)
 def load_audio(value: AudioValue, rate: int | None = None, mono: bool = True) -> Audio:
     """Decode audio: WAV, FLAC, Ogg (Vorbis, Opus), MP3 or NIST SPHERE (PCM), of any rate and number of channels.
 

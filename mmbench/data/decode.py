@@ -9,6 +9,7 @@ from typing import Any
 from PIL import Image, UnidentifiedImageError
 
 from mmbench.data.annotations import shown
+from mmbench.profile.stage import DECODE, in_stage
 
 
 class DecodeError(ValueError):
@@ -19,6 +20,7 @@ Cell = Mapping[str, Any]
 """A file as `datasets` has it: {"bytes": its content, "path": its name}, either of which may be `None`."""
 
 
+@in_stage(DECODE)
 def load_image(value: Path | str | Cell | Image.Image) -> Image.Image:
     """Open and decode an image as RGB; transparent pixels keep their colour, orientation marks are left alone.
 

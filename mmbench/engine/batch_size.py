@@ -7,13 +7,15 @@ import torch
 
 from mmbench.model import Model
 from mmbench.profile.device import synchronize
+from mmbench.profile.estimate import LEVEL
+from mmbench.profile.results import Estimate
+from mmbench.profile.sweep import find_knee
 from mmbench.sample import Dataset, Sample
 from mmbench.task import Task
 
 _LARGEST = 1024
 _REPEATS = 3
-_KNEE = 1.1  # a larger batch must gain at least a tenth in samples/s to be worth its memory
-_PATIENCE = 2  # doublings without that gain before the search ends; one alone may be a neighbour's noise
+_PATIENCE = 2  # doublings that leave the knee before the search ends; one alone may be a neighbour's noise
 
 
 def find_batch_size(model: Model, task: Task, dataset: Dataset, device: torch.device) -> int:
@@ -21,7 +23,7 @@ def find_batch_size(model: Model, task: Task, dataset: Dataset, device: torch.de
 
     A sample that fails by itself is the run's to report, so here it only ends the search.
     """
-    rates: dict[int, float] = {}
+    rates: dict[int, Estimate] = {}
     samples: list[Sample] = []
     size, best = 1, 1
     with torch.inference_mode():
@@ -31,15 +33,14 @@ def find_batch_size(model: Model, task: Task, dataset: Dataset, device: torch.de
                 rates[size] = _samples_per_second(model, task, samples, device)
             except Exception:  # whatever it is, a smaller batch is the answer here
                 break
-            if rates[size] > _KNEE * rates[best]:
-                best = size
+            best = find_knee(rates) or best
             size *= 2
     if device.type == "cuda":
         torch.cuda.empty_cache()
     return best
 
 
-def _samples_per_second(model: Model, task: Task, samples: Sequence[Sample], device: torch.device) -> float:
+def _samples_per_second(model: Model, task: Task, samples: Sequence[Sample], device: torch.device) -> Estimate:
     """The best of a few goes, after one that warms up; decoding is the workers' and does not count."""
     batch = model.collate(samples).to(device)
     seconds = []
@@ -49,4 +50,5 @@ def _samples_per_second(model: Model, task: Task, samples: Sequence[Sample], dev
         task.ask(model, batch)
         synchronize(device)
         seconds.append(perf_counter() - start)
-    return len(samples) / min(seconds[1:])
+    rate = len(samples) / min(seconds[1:])
+    return Estimate(value=rate, low=None, high=None, level=LEVEL, n=_REPEATS, method="best of a few goes")

@@ -7,31 +7,27 @@ from hashlib import sha256
 from pathlib import Path
 from time import perf_counter
 
-import torch
-from torch import nn
-
 from mmbench.engine.batch_size import find_batch_size
+from mmbench.engine.cost import check_stages, measure_cost
+from mmbench.engine.cost_options import CostOptions
 from mmbench.engine.invariance import check_invariance
 from mmbench.engine.journal import Journal, has_header
-from mmbench.engine.loader import default_threads, default_workers, plan_batches
-from mmbench.engine.models import load_model
+from mmbench.engine.load_run import Where, load_run
+from mmbench.engine.loader import plan_batches
 from mmbench.engine.options import EvalOptions
 from mmbench.engine.policy import check_policy
 from mmbench.engine.progress import EvalProgress
 from mmbench.engine.quality import QualityPass
-from mmbench.engine.resolve import metrics_for, resolve_dataset, resolve_metrics, resolve_task, revision_of
 from mmbench.engine.run import Run, Timing, dataset_info, make_record, settings
 from mmbench.engine.samples import read_outcome, scored
 from mmbench.engine.unknown import unknown_targets
-from mmbench.errors import HarnessError, UsageError
-from mmbench.profile.device import pick_device
+from mmbench.errors import HarnessError
 from mmbench.profile.memory import PeakMemory
+from mmbench.profile.results import CostFailure, Passes
 from mmbench.record.schema import RunRecord
 from mmbench.record.store import Store, new_run_id
-from mmbench.sample import head
-from mmbench.task import check_fit
 
-_NO_INFLUENCE = ("workers", "on_error", "max_errors")
+_NO_INFLUENCE = ("workers", "on_error", "max_errors", "cost")
 """Settings that may differ between an interrupted run and the one that goes on with it: no row depends on them."""
 
 
@@ -80,8 +76,8 @@ def evaluate(
     progress = progress or EvalProgress()
     store = Store(output)
     store.check_writable()
-    where = _Where(dataset, split, data, stream)
-    run = _load(model, task, where, weights, options or EvalOptions())
+    run = load_run(model, task, Where(dataset, split, data, stream), weights, options or EvalOptions())
+    check_stages(run.model, run.options.stages)
     load_s = perf_counter() - start
     with _open_journal(run, output, resume, progress) as journal:
         memory = PeakMemory(run.device)
@@ -109,12 +105,13 @@ def evaluate(
         invariance = check_invariance(
             run.model, run.task, run.samples, run.device, batch_size, positions, run.options.invariance
         )
+        passes = _passes(run, batch_size, progress)
         record = make_record(
             run,
             outcome,
             run_id=journal.header["run_id"],
             created=datetime.fromisoformat(journal.header["created"]),
-            timing=Timing(load_s, perf_counter() - start, peak_bytes, memory.method),
+            timing=Timing(load_s, perf_counter() - start, peak_bytes, memory.method, passes),
             settings=settings(run, batch_size) | {"checks": {"batch_invariance": invariance}},
         )
         folder = store.save(record, outcome.table)
@@ -122,45 +119,15 @@ def evaluate(
     return Evaluation(record, folder)
 
 
-@dataclass(frozen=True, slots=True)
-class _Where:
-    """Which data; see `evaluate`."""
-
-    dataset: str | None
-    split: str | None
-    data: Path | None
-    stream: bool
-
-
-def _load(
-    model_name: str,
-    task_name: str,
-    where: _Where,
-    weights: Path | None,
-    options: EvalOptions,
-) -> Run:
-    """Resolve every name and load every part, cheapest refusals first."""
-    task = resolve_task(task_name)
-    dataset = resolve_dataset(task, where.dataset, where.data, stream=where.stream)
-    metrics = resolve_metrics(task, dataset, options.metrics, options.protocol)
-    split = where.split or dataset.default_split
-    dataset.check_split(split)
-    device = pick_device(options.device)
-    # A stream is read in order: each of several workers would have to read all of it.
-    workers = options.workers if options.workers is not None else 0 if where.stream else default_workers()
-    torch.set_num_threads(options.threads or default_threads(workers))
-    torch.manual_seed(options.seed)
-    loaded = load_model(model_name, task.card.name, dataset.name, weights)
-    check_fit(task.card, dataset, loaded.model)
-    metrics = metrics_for(loaded.model, metrics, options.metrics)
-    if isinstance(loaded.model, nn.Module):
-        loaded.model.to(device=device, dtype=getattr(torch, options.dtype)).eval()
-    samples = task.load(dataset, split)
-    revision = revision_of(dataset, samples)
-    samples = head(samples, options.limit)
-    if not len(samples):
-        raise UsageError(f"{dataset.name} {split} has no samples")
-    return Run(task, dataset, split, revision, samples, loaded, metrics, options, device, workers)
+def _passes(run: Run, batch_size: int, progress: EvalProgress) -> Passes:
+    """What the cost passes find; their failing as a whole is a result too, since the scores are made."""
+    if run.options.cost == "off":
+        return Passes()
+    options = CostOptions(run.options.cost, stages=run.options.stages)
+    try:
+        return measure_cost(run, batch_size, options, progress)[0]
+    except HarnessError as error:
+        return Passes(failures=[CostFailure(name="all", reason=str(error))])
 
 
 def _open_journal(run: Run, output: Path, resume: bool, progress: EvalProgress) -> Journal:

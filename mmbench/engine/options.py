@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Literal
 
+from mmbench.engine.cost_options import CostLevel
 from mmbench.errors import UsageError
 
 
@@ -24,6 +25,8 @@ class EvalOptions:
         invariance: how many samples are asked again one by one, to see whether batching changes a prediction.
         metrics: names of metrics besides those of the data set.
         protocol: options of the metrics, by name, that differ from the data set's.
+        cost: cost passes after the scores: none (`off`), some seconds of them (`quick`), or all (`full`).
+        stages: modules that shall be stages: their paths by the stages' names.
     """
 
     batch_size: int | Literal["auto"] = 64
@@ -38,6 +41,8 @@ class EvalOptions:
     invariance: int = 128
     metrics: tuple[str, ...] = ()
     protocol: Mapping[str, str] = field(default_factory=dict)
+    cost: CostLevel = "off"
+    stages: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def advice(self) -> str:

@@ -42,5 +42,8 @@ class EvalProgress:
     def advance(self, samples: int) -> None:
         """That many more samples are through."""
 
+    def cost_pass(self, name: str) -> None:
+        """The cost pass of that name begins."""
+
     def note(self, message: str) -> None:
         """Something the user should know, in one line."""

@@ -16,6 +16,7 @@ from mmbench.engine.samples import Outcome, scored
 from mmbench.engine.values import breakdowns, details, metric_values
 from mmbench.metrics.metric import Metric, protocol_of
 from mmbench.model import Model
+from mmbench.profile.results import Passes
 from mmbench.record.cost import Cost, Memory, Throughput
 from mmbench.record.environment import capture
 from mmbench.record.schema import (
@@ -56,12 +57,13 @@ class Run:
 
 @dataclass(frozen=True, slots=True)
 class Timing:
-    """Seconds and bytes of a run as a whole."""
+    """Seconds and bytes of a run as a whole, and what the cost passes after it found."""
 
     load_s: float
     wall_s: float
     peak_bytes: int
     memory_method: str
+    passes: Passes
 
 
 def make_record(
@@ -75,7 +77,7 @@ def make_record(
         task=run.task.card.name,
         main_metric=next(iter(run.metrics)),
         dataset=dataset_info(run),
-        model=_model_info(run.loaded),
+        model=model_info(run.loaded),
         metrics=metric_values(run.metrics, table, run.options.seed),
         breakdowns=breakdowns(run.metrics, table, run.task.card.breakdowns, run.options.seed),
         details=details(run.metrics, table),
@@ -84,6 +86,7 @@ def make_record(
             memory=Memory(peak_bytes=timing.peak_bytes, method=timing.memory_method),
             load_s=timing.load_s,
             wall_s=timing.wall_s,
+            **dict(timing.passes),
         ),
         failures=[Failure(id=f.id, stage=f.stage, reason=f.reason) for f in outcome.failures],
         environment=capture(),
@@ -114,13 +117,15 @@ def settings(run: Run, batch_size: int | str) -> dict[str, Any]:
         "seed": options.seed,
         "on_error": options.on_error,
         "max_errors": options.max_errors,
+        "cost": options.cost,
         "protocol": protocol_of(run.metrics),
         "metrics": {name: metric.settings() for name, metric in run.metrics.items()},
         "plugins": plugin_hashes(),
     }
 
 
-def _model_info(loaded: LoadedModel) -> ModelInfo:
+def model_info(loaded: LoadedModel) -> ModelInfo:
+    """What the model is."""
     parameters = loaded.model.parameters() if isinstance(loaded.model, nn.Module) else ()
     config = {**loaded.config, "training": loaded.training} if loaded.training else loaded.config
     return ModelInfo(

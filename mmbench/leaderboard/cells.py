@@ -1,10 +1,11 @@
 """A table as text for people: titles, headers and cells, before any format's own escaping."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from dataclasses import dataclass
 
 from mmbench.errors import printable
+from mmbench.leaderboard.pareto import has_front, of_row
 from mmbench.leaderboard.rank import score
 from mmbench.leaderboard.recipe import differences, recipe_of, short
 from mmbench.leaderboard.row import Row
@@ -12,6 +13,9 @@ from mmbench.leaderboard.table import Table
 from mmbench.record.schema import MetricValue
 
 MISSING = "–"
+SPEED = "samples/s"
+FRONT = "front"
+ON_FRONT = "★"
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +48,8 @@ def columns(table: Table) -> list[Column]:
         Column("model", [Cell(printable(row.label)) for row in rows], numeric=False),
         *([Column("seeds", [Cell(count(row.seeds)) for row in rows])] if table.over_seeds else []),
         *_metric_columns(table),
-        Column("samples/s", [Cell(number(row.samples_per_s)) for row in rows], optional=True),
+        Column(SPEED, [Cell(number(of_row(row, table.speed))) for row in rows], optional=True),
+        *_front(table),
         Column("parameters", [Cell(count(row.parameters)) for row in rows], optional=True),
         Column("peak memory", [Cell(size(row.peak_bytes)) for row in rows], optional=True),
     ]
@@ -62,8 +67,13 @@ def title(table: Table) -> str:
     return printable(f"{table.task} on {data}, {table.n:,} samples{limited}{protocol}")
 
 
-def notes(table: Table) -> list[str]:
-    """Say what a reader must know to read the table, a paragraph each."""
+def notes(table: Table, left_out: Container[str] = ()) -> list[str]:
+    """Say what a reader must know to read the table, a paragraph each.
+
+    Args:
+        table: to be read.
+        left_out: headers of columns that are not shown, about which nothing is said.
+    """
     levels = {metric.level for row in table.rows for name, metric in row.metrics.items() if name in table.metrics}
     percent = " or ".join(f"{100 * level:g} %" for level in sorted(levels)) or "no"
     found = [
@@ -73,9 +83,7 @@ def notes(table: Table) -> list[str]:
     found += _seed_notes(table) if table.over_seeds else []
     if table.hidden:
         found.append(_hidden(table))
-    if table.machines > 1:
-        found.append(f"Costs come from {table.machines} kinds of machine: compare samples/s and memory with care.")
-    return found
+    return found + _cost_notes(table, left_out)
 
 
 def number(value: float | None) -> str:
@@ -122,6 +130,37 @@ def _seed_notes(table: Table) -> list[str]:
             differ = ", ".join(map(short, differences([recipe_of(row.runs[-1]) for row in rows])))
             found.append(printable(f"{model} was made in {len(rows)} ways, which are not averaged: {differ} differ."))
     return found
+
+
+def _front(table: Table) -> list[Column]:
+    if not has_front(table.rows):
+        return []
+    return [Column(FRONT, [Cell(ON_FRONT if row.pareto else "") for row in table.rows], numeric=False, optional=True)]
+
+
+def _cost_notes(table: Table, left_out: Container[str]) -> list[str]:
+    found = []
+    if SPEED not in left_out and any(of_row(row, table.speed) is not None for row in table.rows):
+        found.append(f"{SPEED}: {_what_speed(table)}.")
+    if FRONT not in left_out and has_front(table.rows):
+        found.append(
+            f"{ON_FRONT}: on the Pareto front. No other row is at least as good in {printable(table.sort)} and in "
+            f"{SPEED}, and better in one; by values, without their intervals."
+        )
+    if table.machines > 1:
+        found.append(
+            f"Costs come from {table.machines} kinds of machine: compare {SPEED} and memory with care; "
+            "no Pareto front is marked."
+        )
+    return found
+
+
+def _what_speed(table: Table) -> str:
+    if table.speed == "samples_per_s":
+        return "of the pass that scored, decoding included"
+    passes = [run.cost.model_throughput for row in table.rows for run in row.runs if run.cost]
+    sizes = sorted({found.batch_size for found in passes if found})
+    return f"of the model alone, batch size {' or '.join(map(str, sizes))}"
 
 
 def _hidden(table: Table) -> str:

@@ -28,8 +28,9 @@ def to_frame(tables: Sequence[Table]) -> pd.DataFrame:
     Over seeds there are `variant`, the number of `seeds` and the standard deviation of each metric, `NAME_sd`, too.
     """
     frame = pd.DataFrame([{**_group(table), **_flat(row, table)} for table in tables for row in table.rows])
-    whole = {"limit", "parameters", "peak_bytes", "seeds"}.intersection(frame.columns)
-    return frame.astype(dict.fromkeys(whole, "Int64"))  # nullable, so that integers stay integers
+    # Nullable types, so that integers stay integers, and a front that is not known is not taken for "no".
+    kinds = dict.fromkeys(("limit", "parameters", "peak_bytes", "seeds"), "Int64") | {"pareto": "boolean"}
+    return frame.astype({name: kind for name, kind in kinds.items() if name in frame.columns})
 
 
 def to_csv(tables: Sequence[Table]) -> str:
@@ -48,6 +49,7 @@ def _group(table: Table) -> dict[str, Any]:
         "protocol": ", ".join(f"{key} {value}" for key, value in table.protocol.items()),
         "main_metric": table.main_metric,
         "sort": table.sort,
+        "speed": table.speed,
     }
 
 
@@ -64,6 +66,8 @@ def _cost(row: Row) -> dict[str, Any]:
     return {
         "parameters": row.parameters,
         "samples_per_s": row.samples_per_s,
+        "model_samples_per_s": row.model_samples_per_s,
+        "pareto": row.pareto,
         "peak_bytes": row.peak_bytes,
         "failures": row.failures,
     }

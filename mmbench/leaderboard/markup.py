@@ -23,6 +23,7 @@ _LATEX = {
     "|": r"\textbar{}",
     '"': r"\textquotedbl{}",
     "–": "--",
+    "★": r"$\star$",
     **{character: f"\\{character}" for character in "&%$#_{}"},
 }
 

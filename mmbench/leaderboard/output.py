@@ -1,4 +1,4 @@
-"""A rendered leaderboard as a file."""
+"""A rendered leaderboard, or a figure, as a file."""
 
 import secrets
 from pathlib import Path
@@ -6,8 +6,8 @@ from pathlib import Path
 from mmbench.errors import HarnessError
 
 
-def write_file(path: Path, text: str) -> None:
-    """Write text whole or not at all; an existing file is replaced.
+def write_file(path: Path, content: str | bytes) -> None:
+    """Write text or bytes whole or not at all; an existing file is replaced.
 
     Raises:
         HarnessError: it cannot be written; an existing file is as it was.
@@ -15,7 +15,7 @@ def write_file(path: Path, text: str) -> None:
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(3)}")
     try:
         try:
-            temporary.write_text(text, encoding="utf-8", newline="")
+            temporary.write_bytes(content.encode() if isinstance(content, str) else content)
             temporary.replace(path)
         except BaseException:
             temporary.unlink(missing_ok=True)

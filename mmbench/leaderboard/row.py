@@ -20,12 +20,15 @@ class Row:
         run_id, created: of the latest of them.
         metrics: by name; over seeds the mean with its interval.
         parameters: numbers in the model.
-        samples_per_s: in samples/s; over seeds the median.
+        samples_per_s: of the pass that scored, decoding included, in samples/s; over seeds the median.
+        model_samples_per_s: of the model alone, on batches that lie ready; over seeds the median. `None` where not all
+            runs have it.
         peak_bytes: over seeds the median.
         failures: samples that could not be scored, in all runs together.
         variant: settings by which the model differs from others of its name, as `width=96`; empty if there is none.
         deviations: standard deviation over seeds by metric, where there are several.
         rank: in its table, 0 before it is in one.
+        pareto: on the front of quality against speed in its table; `None` where that cannot be told.
     """
 
     model: str
@@ -40,6 +43,8 @@ class Row:
     variant: str = ""
     deviations: Mapping[str, float] = field(default_factory=dict)
     rank: int = 0
+    model_samples_per_s: float | None = None
+    pareto: bool | None = None
 
     @property
     def label(self) -> str:
@@ -54,6 +59,8 @@ class Row:
 
 def row_of(record: RunRecord) -> Row:
     """The row of one run."""
+    cost = record.cost
+    alone = cost.model_throughput if cost else None
     return Row(
         model=record.model.name,
         runs=(record,),
@@ -61,7 +68,8 @@ def row_of(record: RunRecord) -> Row:
         created=record.created,
         metrics=record.metrics,
         parameters=record.model.parameters,
-        samples_per_s=record.cost.throughput.samples_per_s if record.cost else None,
-        peak_bytes=record.cost.memory.peak_bytes if record.cost else None,
+        samples_per_s=cost.throughput.samples_per_s if cost else None,
+        peak_bytes=cost.memory.peak_bytes if cost else None,
         failures=len(record.failures),
+        model_samples_per_s=alone.samples_per_s.value if alone else None,
     )

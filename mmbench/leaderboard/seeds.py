@@ -55,6 +55,9 @@ def _row(by_seed: Mapping[int | None, RunRecord], variant: str) -> Row:
         metrics={name: metric for name, (metric, _) in found.items() if metric is not None},
         deviations={name: deviation for name, (_, deviation) in found.items() if deviation is not None},
         samples_per_s=_median([row.samples_per_s for row in singles]),
+        model_samples_per_s=_median_of_all(
+            [row.model_samples_per_s for row in singles if row.samples_per_s is not None]
+        ),
         peak_bytes=None if peak is None else round(peak),
         failures=sum(row.failures for row in singles),
         variant=variant,
@@ -106,3 +109,8 @@ def _limits(name: str) -> tuple[float, float]:
 def _median(values: Sequence[float | None]) -> float | None:
     known = [value for value in values if value is not None]
     return statistics.median(known) if known else None
+
+
+def _median_of_all(values: Sequence[float | None]) -> float | None:
+    """The median; nothing where a value is missing, since a table shows one kind of speed in all its rows."""
+    return None if None in values else _median(values)

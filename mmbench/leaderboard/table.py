@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from mmbench.errors import unknown_name
+from mmbench.leaderboard.pareto import Speed, mark_front, speed_shown
 from mmbench.leaderboard.rank import ranks, score
 from mmbench.leaderboard.recipe import training_seed
 from mmbench.leaderboard.row import Row, row_of
@@ -27,6 +28,7 @@ class Table:
         hidden: earlier runs of models that are not shown.
         hides_seeds: among them are models trained with another seed.
         over_seeds: rows are means over training seeds.
+        speed: the attribute of rows that says how fast they are, the same for all; the front is found with it.
         rows: best first.
     """
 
@@ -44,6 +46,7 @@ class Table:
     hidden: int
     hides_seeds: bool
     over_seeds: bool
+    speed: Speed
     rows: tuple[Row, ...]
 
 
@@ -86,6 +89,8 @@ def _table(records: Sequence[RunRecord], shown: Sequence[str], sort: str | None,
     latest = max(runs, key=lambda run: run.created)
     found = dict.fromkeys([latest.main_metric, *(name for run in runs for name in run.metrics)])
     by = sort if sort in found else latest.main_metric
+    machines = len({_machine(run) for run in runs if run.cost})
+    speed = speed_shown(rows)
     return Table(
         task=latest.task,
         dataset=latest.dataset.name,
@@ -97,11 +102,12 @@ def _table(records: Sequence[RunRecord], shown: Sequence[str], sort: str | None,
         main_metric=latest.main_metric,
         sort=by,
         metrics=tuple(name for name in shown or found if name in found),
-        machines=len({_machine(run) for run in runs}),
+        machines=machines,
         hidden=len(records) - len(runs),
         hides_seeds=len(_seeds(records)) > len(_seeds(runs)),
         over_seeds=show == "seeds",
-        rows=_ranked(rows, by),
+        speed=speed,
+        rows=_ranked(mark_front(rows, by, speed) if machines < 2 else rows, by),
     )
 
 

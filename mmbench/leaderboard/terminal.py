@@ -41,7 +41,7 @@ def _fit(table: Table, console: Console) -> Group:
         last = max(i for i, column in enumerate(shown) if column.optional)
         hidden.insert(0, shown.pop(last).header)
         grid = _grid(shown, beside=False)
-    lines = [*notes(table), *([f"Left out for width: {', '.join(hidden)}."] if hidden else [])]
+    lines = [*notes(table, hidden), *([f"Left out for width: {', '.join(hidden)}."] if hidden else [])]
     return Group(
         Text(title(table), style="bold"),
         grid,

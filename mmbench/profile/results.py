@@ -19,7 +19,7 @@ class Estimate(Part):
     low: Rate | None = Field(description="null where there are too few timings for an interval")
     high: Rate | None
     level: float = Field(gt=0, lt=1, description="confidence level of [low, high]")
-    n: Count = Field(description="independent timings behind it")
+    n: Count = Field(description="independent timings, or blocks of them, behind it")
     method: str = Field(description="what the value is, and how the interval was made")
 
 
@@ -224,7 +224,7 @@ class Scenario(Part):
 class CostFailure(Part):
     """A cost pass that could not be finished; the others stand."""
 
-    cost_pass: str
+    name: str = Field(description="of the pass")
     reason: str
 
 

@@ -4,12 +4,19 @@ Outside a cost pass a mark is one global read and a shared context that does not
 puts an observer in place: of time, of memory, of work.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from typing import Protocol
+from functools import wraps
+from typing import ParamSpec, Protocol, TypeVar
+
+P = ParamSpec("P")
+R = TypeVar("R")
 
 OTHER = "other"
 """What lies in no stage."""
+
+DECODE = "data.decode"
+"""From files to pixels or sound; what a model calls `decode` is another thing."""
 
 
 class Observer(Protocol):
@@ -45,6 +52,20 @@ class _Mark:
 def stage(name: str) -> AbstractContextManager[None]:
     """Mark the enclosed work as stage `name`."""
     return _Mark(_observers[-1], name) if _observers else _OFF
+
+
+def in_stage(name: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
+    """Mark all calls of a function as stage `name`."""
+
+    def mark(function: Callable[P, R]) -> Callable[P, R]:
+        @wraps(function)
+        def marked(*args: P.args, **kwargs: P.kwargs) -> R:
+            with stage(name):
+                return function(*args, **kwargs)
+
+        return marked
+
+    return mark
 
 
 @contextmanager

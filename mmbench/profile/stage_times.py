@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from mmbench.profile.clock import Clock, HostClock, Mark
-from mmbench.profile.stage import observed
+from mmbench.profile.stage import OTHER, observed
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,9 +24,26 @@ class Span:
     end: Mark
 
 
+@dataclass(frozen=True, slots=True)
+class SelfTime:
+    """Time within a stage, without the stages within it.
+
+    Attributes:
+        seconds: of the device.
+        host_s: seconds that the host took to queue the work; on the CPU the same as `seconds`.
+        calls: entries.
+    """
+
+    seconds: float
+    host_s: float
+    calls: int
+
+
 @dataclass
 class StageTimes:
     """An observer that sets a mark at every stage's begin and end; times are read once the clock has settled.
+
+    Its own bookkeeping lies outside of the marks, so in the stage around.
 
     Attributes:
         clock: of the device that does the work.
@@ -44,9 +61,10 @@ class StageTimes:
 
     def leave(self, name: str) -> None:
         """Mark the end."""
+        end = self.clock.mark()
         place, start = self._open.pop()
         inside = self._open[-1][0] if self._open else None
-        self.spans[place] = Span(name, inside, start, self.clock.mark())
+        self.spans[place] = Span(name, inside, start, end)
 
     @property
     def seconds(self) -> dict[str, list[float]]:
@@ -57,11 +75,56 @@ class StageTimes:
                 found.setdefault(span.name, []).append(self.clock.seconds(span.start, span.end))
         return found
 
+    @property
+    def self_times(self) -> dict[str, SelfTime]:
+        """Of each stage over all its entries, in order of first entry; they add up to the outermost spans."""
+        device, host = [0.0] * len(self.spans), [0.0] * len(self.spans)
+        for place, span in enumerate(self.spans):
+            if span is not None:
+                seconds, host_s = self.clock.seconds(span.start, span.end), span.end.host_s - span.start.host_s
+                device[place] += seconds
+                host[place] += host_s
+                if span.inside is not None:
+                    device[span.inside] -= seconds
+                    host[span.inside] -= host_s
+        found: dict[str, list[int]] = {}
+        for place, span in enumerate(self.spans):
+            if span is not None:
+                found.setdefault(span.name, []).append(place)
+        # Events are read in steps of half a microsecond, so that a difference may fall below zero.
+        return {
+            name: SelfTime(
+                max(sum(device[p] for p in places), 0.0), max(sum(host[p] for p in places), 0.0), len(places)
+            )
+            for name, places in found.items()
+        }
+
+
+@contextmanager
+def whole(times: StageTimes) -> Iterator[None]:
+    """Mark the enclosed work as one iteration: the outermost span, whose self time lies in no stage, so `other`.
+
+    Stages within it are marked only where `times` is told of them: `with observed(times), whole(times):`.
+    """
+    times.enter(OTHER)
+    try:
+        yield
+    finally:
+        times.leave(OTHER)
+
+
+@contextmanager
+def settling(clock: Clock) -> Iterator[None]:
+    """Wait once for all the work of the context, whether it fails or not."""
+    try:
+        yield
+    finally:
+        clock.settle()
+
 
 @contextmanager
 def record_stages(clock: Clock | None = None) -> Iterator[StageTimes]:
     """Collect the times of all stages entered within the context, on this process."""
     times = StageTimes(clock or HostClock())
-    with observed(times):
+    with settling(times.clock), observed(times):
         yield times
-    times.clock.settle()

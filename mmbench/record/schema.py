@@ -10,7 +10,7 @@ from typing import Annotated, Any, Final, Literal
 
 from pydantic import Field
 
-from mmbench.part import Count, Json, Part, UtcDatetime
+from mmbench.part import Count, Json, Part, RunId, UtcDatetime
 from mmbench.record.cost import Cost
 
 SCHEMA_VERSION: Final = 1
@@ -111,7 +111,7 @@ class RunRecord(Part):
     """One evaluation of one model on one split of one data set."""
 
     schema_version: Literal[1] = SCHEMA_VERSION
-    run_id: Annotated[str, Field(pattern="^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")]
+    run_id: RunId
     created: UtcDatetime
     task: str
     main_metric: str = Field(description="the metric that ranks models on this task")

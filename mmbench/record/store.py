@@ -1,4 +1,4 @@
-"""Runs on disk: `<root>/<task>/<dataset>/<model>/<run_id>/` with `record.json` and `samples.parquet`.
+"""Runs on disk: `record.json` and `samples.parquet`, or `profile.json`, in `<root>/<task>/<dataset>/<model>/<run_id>/`.
 
 A run appears whole or not at all: it is written into a temporary sibling folder, synced, and renamed.
 """
@@ -9,7 +9,7 @@ import re
 import secrets
 import shutil
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -20,10 +20,13 @@ import pyarrow.parquet as pq
 from pydantic import ValidationError
 
 from mmbench.errors import HarnessError, UsageError
+from mmbench.record.profile import ProfileRecord
 from mmbench.record.schema import SCHEMA_VERSION, RunRecord
 
 RECORD_FILE = "record.json"
 SAMPLES_FILE = "samples.parquet"
+PROFILE_FILE = "profile.json"
+TRACE_FILE = "trace.json"
 _TEMPORARY = ".tmp-"
 _NAME_LENGTH = 60  # characters; at most 240 bytes of UTF-8, and file systems allow 255
 
@@ -64,15 +67,36 @@ class Store:
         Raises:
             HarnessError: it cannot be written (no space, no permission, the run exists); nothing is left of it.
         """
+
+        def write(folder: Path) -> None:
+            (folder / RECORD_FILE).write_text(record.to_json(), encoding="utf-8")
+            pq.write_table(samples, folder / SAMPLES_FILE, compression="zstd")
+
+        return self._save(record, write)
+
+    def save_profile(self, record: ProfileRecord, write_trace: Callable[[Path], None] | None = None) -> Path:
+        """Write a profile, and a trace of it with `write_trace(path)` if that is given, and return its folder.
+
+        Raises:
+            HarnessError: as `save`.
+        """
+
+        def write(folder: Path) -> None:
+            (folder / PROFILE_FILE).write_text(record.to_json(), encoding="utf-8")
+            if write_trace is not None:
+                write_trace(folder / TRACE_FILE)
+
+        return self._save(record, write)
+
+    def _save(self, record: RunRecord | ProfileRecord, write: Callable[[Path], None]) -> Path:
         target = self.folder(record.task, record.dataset.name, record.model.name, record.run_id)
         temporary = target.with_name(_TEMPORARY + record.run_id)
         try:
             shutil.rmtree(temporary, ignore_errors=True)  # of a process that was killed while it saved this run
             temporary.mkdir(parents=True)
             try:
-                (temporary / RECORD_FILE).write_text(record.to_json(), encoding="utf-8")
-                pq.write_table(samples, temporary / SAMPLES_FILE, compression="zstd")
-                for path in (temporary / RECORD_FILE, temporary / SAMPLES_FILE, temporary):
+                write(temporary)
+                for path in (*temporary.iterdir(), temporary):
                     _sync(path)
                 temporary.rename(target)
             except BaseException:

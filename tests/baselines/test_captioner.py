@@ -11,6 +11,8 @@ from torch.nn import functional as F
 
 from mmbench.errors import UsageError
 from mmbench.model import Batch, BuildOptions, Configurable, Generates, Model, Smooths, Stored, Trains
+from mmbench.profile.clock import HostClock
+from mmbench.profile.generation import measure_generation
 from mmbench.profile.stage_times import record_stages
 from mmbench.registry import registry
 from mmbench.sample import Sample
@@ -264,9 +266,23 @@ def test_half_precision_says_something(trained):
 
 
 def test_marks_its_stages(model):
+    """Each word after the first is one entry of `decode`; the first belongs to what reads the image."""
+    batch = model.collate(SAMPLES)
     with record_stages() as times:
-        model.generate(model.collate(SAMPLES))
-    assert list(times.seconds) == ["encode.image", "generate"]
+        captions = model.generate(batch)
+    assert list(times.seconds) == ["encode.image", "prefill", "decode"]
+    assert len(times.seconds["decode"]) >= max(len(caption.split()) for caption in captions) - 1
+    assert all(span.inside is None for span in times.spans)
+
+
+def test_words_of_a_request_are_its_entries(model):
+    with torch.no_grad():  # a model that never ends
+        model.decoder.norm.weight.zero_()
+        model.decoder.norm.bias.copy_(100 * model.decoder.words.weight[10])
+    found = measure_generation(model.generate, [model.collate([sample]) for sample in SAMPLES], HostClock())
+    assert found.tokens == 4 * model.config.longest
+    assert found.first_token_s.value > 0
+    assert found.tokens_per_s.value > 0
 
 
 def test_decoder_has_the_parameters_of_its_formula(model):

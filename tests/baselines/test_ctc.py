@@ -16,6 +16,7 @@ from mmbench.encoder import EncoderConfig
 from mmbench.errors import UsageError
 from mmbench.metrics.wer import WER
 from mmbench.model import BuildOptions, Configurable, Ready, Stored, Trains, abilities
+from mmbench.profile.stage_times import record_stages
 from mmbench.registry import registry
 from mmbench.sample import Audio, Prediction, Sample
 from mmbench_baselines.models.ctc import CTCFactory, ctc
@@ -307,6 +308,14 @@ def test_not_a_number_is_no_transcript(model):
     torch.nn.init.constant_(model.output.bias, float("nan"))
     with torch.no_grad(), pytest.raises(ValueError, match="NaN"):
         model.generate(model.collate(SAMPLES))
+
+
+def test_marks_its_stages(model):
+    """None is called `decode`, which is one token of a generator: here a search goes over all steps at once."""
+    batch = model.collate(SAMPLES)
+    with record_stages() as times:
+        model.generate(batch)
+    assert list(times.seconds) == ["encode.audio", "head", "search"]
 
 
 def test_it_keeps_the_contract(model, tmp_path):

@@ -75,11 +75,13 @@ def html_rows(text):
 
 def check_people_rows(rows):
     """What every format for people must hold."""
-    header = ["rank", "model", "accuracy", "macro_f1", "samples/s", "parameters", "peak memory", "date"]
+    header = ["rank", "model", "accuracy", "macro_f1", "samples/s", "front", "parameters", "peak memory", "date"]
     assert rows[0] == header
     assert [row[1] for row in rows[1:]] == [*NASTY, "none"]
-    assert rows[1] == ["1", NASTY[0], "0.9000 [0.8500, 0.9500]", "–", "1,234.5", "123,456", "312.4 MB", "2026-11-23"]
-    assert rows[-1] == ["7", "none", "–", "0.5000", "1,234.5", "123,456", "–", "2026-11-23"]
+    cost = ["123,456", "312.4 MB", "2026-11-23"]
+    assert rows[1] == ["1", NASTY[0], "0.9000 [0.8500, 0.9500]", "–", "1,280.0", "★", *cost]
+    assert [row[5] for row in rows[2:]] == [""] * len(NASTY)  # as fast, and worse, or without a value
+    assert rows[-1] == ["7", "none", "–", "0.5000", "1,280.0", "", "123,456", "–", "2026-11-23"]
 
 
 def test_html_escapes_and_reads_back(tables):
@@ -106,10 +108,11 @@ def test_latex_reads_back(tables):
     check_people_rows([[latex_text(cell) for cell in re.split(r"(?<!\\) & ", line[:-3])] for line in body.splitlines()])
     assert r"\textbf{0.9000} [0.8500, 0.9500]" in text
     columns = re.search(r"\\begin\{tabular\}\{(\w+)\}", text).group(1)
-    assert columns == "rlrrrrrl"
+    assert columns == "rlrrrlrrl"
 
 
 def latex_text(cell):
+    cell = cell.strip().replace(r"$\star$", "★")
     cell = re.sub(r"\\textbf\{([^}]*)\}", r"\1", cell)
     names = {"backslash": "\\", "asciitilde": "~", "asciicircum": "^", "less": "<", "greater": ">", "bar": "|"}
     names["quotedbl"] = '"'
@@ -122,7 +125,14 @@ def test_csv_reads_back(tables):
     text = FORMATS["csv"](tables)
     rows = list(csv.DictReader(io.StringIO(text)))
     assert [row["model"] for row in rows] == [*NASTY, "none", "film"]
-    assert rows[0] | {"created": ""} == rows[0] | {"created": "", "peak_bytes": "312400000", "limit": "", "rank": "1"}
+    assert rows[0] | {"created": ""} == rows[0] | {
+        "created": "",
+        "peak_bytes": "312400000",
+        "limit": "",
+        "rank": "1",
+        "pareto": "True",
+    }
+    assert [row["pareto"] for row in rows[1:]] == ["False"] * (len(NASTY) - 1) + ["", "True"]
     assert rows[-1]["limit"] == "20"
     frame = pd.read_csv(io.StringIO(text))
     film = frame.iloc[-1]
@@ -145,7 +155,9 @@ def test_json_reads_back(tables):
         "protocol": "",
         "main_metric": "accuracy",
         "sort": "accuracy",
+        "speed": "model_samples_per_s",
     }
+    assert [row["pareto"] for row in first["rows"]] == [True] + [False] * (len(NASTY) - 1) + [None]
     (row,) = second["rows"]
     assert row["metrics"]["accuracy"] == {
         "value": 0.9978,
@@ -159,7 +171,7 @@ def test_json_reads_back(tables):
     assert (row["rank"], row["created"], row["peak_bytes"]) == (1, "2026-11-23T09:30:00Z", 312400000)
     assert set(row) == {
         *("rank", "model", "run_id", "created", "metrics"),
-        *("parameters", "samples_per_s", "peak_bytes", "failures"),
+        *("parameters", "samples_per_s", "model_samples_per_s", "pareto", "peak_bytes", "failures"),
     }
 
 
@@ -167,7 +179,7 @@ def test_terminal_shows_every_column_and_no_markup(tables):
     text = plain(tables)
     for name in NASTY:
         assert name in text
-    for header in ("accuracy", "macro f1", "samples/s", "parameters", "peak memory", "date"):
+    for header in ("accuracy", "macro f1", "samples/s", "front", "parameters", "peak memory", "date"):
         assert header in text
     assert "0.9000 [0.8500, 0.9500]" in text
     assert "\x1b" not in text
@@ -204,7 +216,7 @@ def test_failures_appear_only_where_there_are_some(make):
     record = make()
     failed = record.model_copy(update={"failures": [{"id": "q", "stage": "decode", "reason": "corrupt"}]})
     assert "failures" not in FORMATS["markdown"](build_tables([record]))
-    assert "| 1 | film | 0.9000 | 1,234.5 | 123,456 | 312.4 MB | 1 | 2026-11-23 |" in FORMATS["markdown"](
+    assert "| 1 | film | 0.9000 | 1,280.0 | 123,456 | 312.4 MB | 1 | 2026-11-23 |" in FORMATS["markdown"](
         build_tables([failed])
     )
 

@@ -1,0 +1,106 @@
+"""The cost passes of a run: one after the other, never combined; one that fails leaves the others standing."""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from mmbench.engine.cost_options import CostOptions
+from mmbench.engine.cost_passes import CostPasses
+from mmbench.engine.cost_subject import make_subject
+from mmbench.engine.progress import EvalProgress
+from mmbench.engine.run import Run
+from mmbench.errors import UsageError
+from mmbench.part import Part
+from mmbench.profile.malloc import settle_malloc
+from mmbench.profile.module_stages import named_stages
+from mmbench.profile.results import CostFailure, Passes
+
+_PASSES: Mapping[str, Callable[[CostPasses], Part | None]] = {
+    "static_memory": CostPasses.static_memory,
+    "model_throughput": CostPasses.model_throughput,
+    "latency": CostPasses.latency,
+    "stages": CostPasses.stages,
+    "generation": CostPasses.generation,
+    "model_memory": CostPasses.model_memory,
+    "flops": CostPasses.flops,
+    "data": CostPasses.data,
+    "roofline": CostPasses.roofline,
+    "energy": CostPasses.energy,
+    "sweep": CostPasses.sweep,
+    "scenario": CostPasses.scenario,
+    "trace": CostPasses.trace,
+}
+"""In the order in which they run; what each gives goes into the field of `Passes` of that name."""
+
+_BETWEEN = {"latency", "stages", "model_memory", "flops"}
+"""Passes after which the throughput pass goes on: what every level runs."""
+
+_ONLY_FULL = {"data", "roofline", "energy"}
+
+
+def measure_cost(
+    run: Run, batch_size: int, options: CostOptions, progress: EvalProgress
+) -> tuple[Passes, Callable[[Path], None] | None]:
+    """Run the passes that `options` ask for.
+
+    Args:
+        run: loaded; its model is on its device and in evaluation mode.
+        batch_size: samples of a batch, at most.
+        options: which passes.
+        progress: told of each pass.
+
+    Returns:
+        What they found, and what writes the trace to a file where one was taken.
+
+    Raises:
+        HarnessError: no sample could be prepared.
+    """
+    settle_malloc()  # the memory pass changes how malloc works, which timings before and after it must not see
+    with torch.inference_mode():
+        passes = CostPasses(make_subject(run, batch_size), options)
+        failures = []
+        for name in _chosen(options):
+            progress.cost_pass(name.replace("_", " "))
+            try:
+                part = _PASSES[name](passes)
+                if part is not None:
+                    passes.found[name] = part
+                elif name == "energy":
+                    failures.append(CostFailure(name=name, reason="no counter here that can be read"))
+                if name in _BETWEEN:
+                    passes.between()
+            except Exception as error:  # models are foreign code; the scores and the other passes are worth keeping
+                failures.append(CostFailure(name=name, reason=_reason(error)))
+                if run.device.type == "cuda":
+                    torch.cuda.empty_cache()
+    return Passes(**passes.found, failures=failures), passes.write_trace
+
+
+def check_stages(model: object, stages: Mapping[str, str]) -> None:
+    """Refuse paths of modules that the model does not have, before anything runs.
+
+    Raises:
+        UsageError: which one; says the nearest.
+    """
+    if stages and not isinstance(model, nn.Module):
+        raise UsageError("--stage names modules of a torch.nn.Module, which this model is not")
+    with named_stages(model, stages):
+        pass
+
+
+def _chosen(options: CostOptions) -> list[str]:
+    left_out = set() if options.level == "full" else set(_ONLY_FULL)
+    if not options.batch_sizes:
+        left_out.add("sweep")
+    if options.scenario is None:
+        left_out.add("scenario")
+    if not options.trace:
+        left_out.add("trace")
+    return [name for name in _PASSES if name not in left_out]
+
+
+def _reason(error: Exception) -> str:
+    first = next(iter(str(error).splitlines()), "")
+    return f"{type(error).__name__}: {first}" if first else type(error).__name__
