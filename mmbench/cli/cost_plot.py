@@ -149,7 +149,7 @@ def _roofline(axes: "Axes", found: Roofline) -> None:
         )
     axes.set(xscale="log", yscale="log", xlabel="FLOP/byte", ylabel="FLOP/s")
     axes.set_title(
-        f"roofline of this machine: {si(peak.flops_per_s, 'FLOP/s')}, {si(peak.bytes_per_s, 'byte/s')} "
+        f"roofline of this machine: {si(peak.flops_per_s, 'FLOP/s')}, {si(peak.bytes_per_s, 'B/s')} "
         f"({printable(peak.dtype)}, {plural(peak.threads, 'thread')})"
     )
     axes.xaxis.set_major_formatter(lambda value, _: f"{value:g}")

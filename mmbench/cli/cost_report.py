@@ -132,7 +132,7 @@ def _work(passes: Passes) -> list[Line]:
     if (roofline := passes.roofline) is not None:
         peak = roofline.peak
         of = f"{name_of(peak.dtype)}, {plural(peak.threads, 'thread')}"
-        told = f"{si(peak.flops_per_s, 'FLOP/s')} ({of}) and {si(peak.bytes_per_s, 'byte/s')}, measured"
+        told = f"{si(peak.flops_per_s, 'FLOP/s')} ({of}) and {si(peak.bytes_per_s, 'B/s')}, measured"
         lines.append(("machine", told))
         if peak.bytes_per_s:
             ridge = digits(peak.flops_per_s / peak.bytes_per_s)

@@ -15,7 +15,7 @@ from mmbench.errors import UsageError
 from mmbench.part import Part
 from mmbench.profile.malloc import settle_malloc
 from mmbench.profile.module_stages import named_stages
-from mmbench.profile.results import CostFailure, Passes
+from mmbench.profile.results import CostFailure, Passes, Stages
 
 _PASSES: Mapping[str, Callable[[CostPasses], Part | None]] = {
     "static_memory": CostPasses.static_memory,
@@ -75,7 +75,8 @@ def measure_cost(
                 failures.append(CostFailure(name=name, reason=_reason(error)))
                 if run.device.type == "cuda":
                     torch.cuda.empty_cache()
-    return Passes(**passes.found, failures=failures), passes.write_trace
+    found = Passes(**passes.found, failures=failures + _unseen(passes.found.get("stages"), options.stages))
+    return found, passes.write_trace
 
 
 def check_stages(model: object, stages: Mapping[str, str]) -> None:
@@ -88,6 +89,16 @@ def check_stages(model: object, stages: Mapping[str, str]) -> None:
         raise UsageError("--stage names modules of a torch.nn.Module, which this model is not")
     with named_stages(model, stages):
         pass
+
+
+def _unseen(stages: Part | None, named: Mapping[str, str]) -> list[CostFailure]:
+    """Modules that shall be stages and were never called, as happens to one whose parts the model calls itself."""
+    seen = {part.name for part in stages.stages} if isinstance(stages, Stages) else set(named)
+    return [
+        CostFailure(name="stages", reason=f"stage {name}: the model never calls its module {path}")
+        for name, path in named.items()
+        if name not in seen
+    ]
 
 
 def _chosen(options: CostOptions) -> list[str]:

@@ -40,7 +40,7 @@ def test_stages_sweep_and_roofline_are_drawn(parts, tmp_path):
     told = texts(svg)
     assert {"film on easy-vqa", "time by stage, batch size 64", "encode.image", "20.0 ms · 95 %"} <= told
     assert {"throughput by batch size", "median time of one batch", "knee: 1", "failed", "4,096"} <= told
-    assert {"whole (6 %)", "roofline of this machine: 50.0 GFLOP/s, 10.0 Gbyte/s (float32, 1 thread)"} <= told
+    assert {"whole (6 %)", "roofline of this machine: 50.0 GFLOP/s, 10.0 GB/s (float32, 1 thread)"} <= told
 
 
 @pytest.mark.parametrize(("name", "count"), [("stages", 1), ("sweep", 2), ("roofline", 1)])

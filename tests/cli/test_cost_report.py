@@ -66,7 +66,7 @@ def test_all_parts_of_the_example_are_told(parts):
         "stages sum to 100 % of that",
         "work at least 1.00 MFLOP a sample · 7.11 FLOP/byte, batch size 64",
         "not counted aten.special (2 calls)",
-        "machine 50.0 GFLOP/s (float32, 1 thread) and 10.0 Gbyte/s, measured",
+        "machine 50.0 GFLOP/s (float32, 1 thread) and 10.0 GB/s, measured",
         "below 5.00 FLOP/byte memory sets the limit, above it the arithmetic",
         "first token after 10.0 ms",
         "generation 200 tokens/s a request, 64 tokens",

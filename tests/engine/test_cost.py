@@ -117,6 +117,20 @@ def test_modules_become_stages(run, register, probes):
     assert [part.name for part in cost.flops.stages if part.flops] == ["inner"]
 
 
+def test_a_module_that_is_never_called_is_told(run, register, probes):
+    class Unused(Sick):
+        def __init__(self, name):
+            super().__init__(name)
+            self.spare = nn.Linear(1, 1)
+
+    register("model", "probe-unused", Unused)
+    cost = run("probe-unused", cost="quick", stages={"inner": "body", "extra": "spare"}).record.cost
+    assert [part.name for part in cost.stages.stages] == ["inner", "other"]
+    assert [(failure.name, failure.reason) for failure in cost.failures] == [
+        ("stages", "stage extra: the model never calls its module spare")
+    ]
+
+
 def test_a_module_that_is_not_there_is_refused_before_anything_runs(run, register, probes, tmp_path):
     register("model", "probe-sick", Sick)
     with pytest.raises(UsageError, match="body"):
