@@ -84,7 +84,10 @@ def eval_(
     protocol: ProtocolOption = None,
     cost: Annotated[
         CostLevel,
-        typer.Option("--cost", help="Cost passes after the scores: some seconds, or `full` for more, and longer."),
+        typer.Option(
+            "--cost",
+            help="Cost passes after the scores: some seconds where a batch takes none, or `full` for more, and longer.",
+        ),
     ] = CostLevel.QUICK,
     stage: StageOption = None,
     output: OutputOption = Path("results"),
@@ -133,7 +136,7 @@ def eval_(
     from mmbench.cli.report import print_run
 
     out = console()
-    print_run(run.record, run.folder, out)
+    print_run(run.record, run.folder, out, full=cost is CostLevel.FULL)
     out.print(f"[dim]next: mmbench leaderboard{'' if output == Path('results') else f' {output}'}[/]")
 
 

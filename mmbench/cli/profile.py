@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from mmbench.cli.console import DataOption, JsonOption, PluginOption, console, load_plugins
+from mmbench.cli.console import DataOption, JsonOption, PluginOption, console, load_plugins, print_line
 from mmbench.cli.run_options import (
     BatchSizeOption,
     DatasetOption,
@@ -76,7 +76,10 @@ def profile(
         float | None, typer.Option("--bound", metavar="SECONDS", help="What 99 % of the server's queries must keep to.")
     ] = None,
     cost: Annotated[
-        ProfileLevel, typer.Option("--cost", help="Some seconds, or longer and with data, roofline and energy.")
+        ProfileLevel,
+        typer.Option(
+            "--cost", help="Some seconds where a batch takes none, or longer and with data, roofline and energy."
+        ),
     ] = ProfileLevel.FULL,
     stage: StageOption = None,
     trace: Annotated[
@@ -133,13 +136,14 @@ def profile(
             output=output,
             progress=bar,
         )
-    if plot is not None:
+    if json:
+        typer.echo(found.record.to_json(), nl=False)
+    else:
+        from mmbench.cli.report import print_profile
+
+        print_profile(found.record, found.folder, console())
+    if plot is not None:  # last, so that a figure that fails takes nothing with it
         from mmbench.cli.cost_plot import plot_cost
 
         plot_cost(found.record.cost, f"{found.record.model.name} on {found.record.dataset.name}", plot)
-    if json:
-        typer.echo(found.record.to_json(), nl=False)
-        return
-    from mmbench.cli.report import print_profile
-
-    print_profile(found.record, found.folder, console())
+        print_line("wrote", "green", str(plot))

@@ -32,10 +32,10 @@ def print_run(record: RunRecord, folder: Path | None, console: Console, *, full:
     console.print(_metrics_table(record))
     for key, values in record.breakdowns.items():
         console.print(_breakdown_table(record, key, values))
-    for line in (*_protocol_line(record), *_cost_lines(record), *_attention(record)):
+    for line in (*_protocol_line(record), *_cost_lines(record, full), *_attention(record)):
         console.print(line)
     if record.cost is not None:
-        print_cost(record.cost, console, short=not full)
+        print_cost(record.cost, console, short=not full, label="model alone")
     if folder is not None:
         console.print(f"record       {escape(str(folder / 'record.json'))}", soft_wrap=True)
 
@@ -111,7 +111,7 @@ def _breakdown_table(record: RunRecord, key: str, values: dict[str, dict[str, Me
     return table
 
 
-def _cost_lines(record: RunRecord) -> list[str]:
+def _cost_lines(record: RunRecord, full: bool) -> list[str]:
     cost = record.cost
     if cost is None:
         return []
@@ -121,7 +121,7 @@ def _cost_lines(record: RunRecord) -> list[str]:
         *([] if pace is None else [f"real time    {pace:,.1f} s of audio a second"]),
         f"wall time    {cost.wall_s:.1f} s, of which loading {cost.load_s:.1f} s",
         f"peak memory  {size(cost.memory.peak_bytes)} ({escape(cost.memory.method)})",
-        f"parameters   {count(record.model.parameters)}",
+        *([] if full and cost.static_memory else [f"parameters   {count(record.model.parameters)}"]),
         f"weights      {escape(record.model.weights.source) if record.model.weights else MISSING}",
     ]
 

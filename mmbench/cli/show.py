@@ -1,4 +1,4 @@
-"""`mmbench show`: everything about one registered thing, or about one run."""
+"""`mmbench show`: everything about one registered thing, or about one run or profile."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -24,6 +24,7 @@ from mmbench.registry import Kind, registry
 if TYPE_CHECKING:
     from rich.table import Table
 
+    from mmbench.record.profile import ProfileRecord
     from mmbench.record.schema import RunRecord
 
 DEFAULT_SAMPLES = 3
@@ -34,7 +35,12 @@ LONGEST = 12
 
 
 def show(
-    name: Annotated[str, typer.Argument(metavar="NAME", help="A registered name, a run's folder, or its record.json.")],
+    name: Annotated[
+        str,
+        typer.Argument(
+            metavar="NAME", help="A registered name, or the folder of a run or a profile, or its JSON file."
+        ),
+    ],
     kind: Annotated[
         str | None, typer.Option("--kind", help=f"Only this kind, where several have the name: {', '.join(TITLES)}.")
     ] = None,
@@ -53,12 +59,12 @@ def show(
     plugin: PluginOption = None,
     json: JsonOption = False,
 ) -> None:
-    """Show all there is to know about a task, model, fusion, encoder, data set, metric, or run."""
+    """Show all there is to know about a task, model, fusion, encoder, data set, metric, run, or profile."""
     wanted = tuple(TITLES) if kind is None else (parse_kind(kind),)
     load_plugins(plugin)
     kinds = [each for each in wanted if name in registry.names(each)]
     if not kinds and kind is None and Path(name).exists():
-        _show_run(Path(name), json)
+        _show_record(Path(name), json)
     elif not kinds:
         known = {known for each in wanted for known in registry.names(each)}
         raise unknown_name("name" if kind is None else wanted[0], name, known)
@@ -150,24 +156,31 @@ def _samples_table(samples: Sequence[Mapping[str, Any]]) -> "Table":
     return table
 
 
-def _show_run(path: Path, json: bool) -> None:
-    from mmbench.record.store import Store
+def _show_record(path: Path, json: bool) -> None:
+    from mmbench.record.store import PROFILE_FILE, Store
 
-    record = Store(path).load(path)
+    is_profile = path.name == PROFILE_FILE or (path / PROFILE_FILE).is_file()
+    record = Store(path).load_profile(path) if is_profile else Store(path).load(path)
     if json:
         print_json(record.model_dump(mode="json"))
     else:
-        _print_run(record, path if path.is_dir() else path.parent)
+        _print_record(record, path if path.is_dir() else path.parent)
 
 
-def _print_run(record: "RunRecord", folder: Path) -> None:
-    """As `eval` prints it, then all the rest of the record."""
-    from mmbench.cli.report import print_run
+def _print_record(record: "RunRecord | ProfileRecord", folder: Path) -> None:
+    """As `eval --cost full` or `profile` print it, then the rest; raw timings of cost passes are in the JSON alone."""
+    from mmbench.cli.report import print_profile, print_run
+    from mmbench.profile.results import Passes
+    from mmbench.record.schema import RunRecord
 
     out = console()
-    print_run(record, folder, out)
+    if isinstance(record, RunRecord):
+        print_run(record, folder, out, full=True)
+    else:
+        print_profile(record, folder, out)
     out.print()
-    _print_fields(record.model_dump(mode="json", exclude={"metrics", "breakdowns", "failures"}))
+    reported = dict.fromkeys(("metrics", "breakdowns", "failures"), True) | {"cost": set(Passes.model_fields)}
+    _print_fields(record.model_dump(mode="json", exclude=reported))
 
 
 def _print_fields(fields: Mapping[str, Any]) -> None:

@@ -139,6 +139,10 @@ def train(
             rich_help_panel=_COURSE,
         ),
     ] = DEFAULTS.patience,
+    keep: Annotated[
+        str,
+        typer.Option("--keep", help="Weights of the best or of the last epoch.", rich_help_panel=_COURSE),
+    ] = DEFAULTS.keep,
     validation: Annotated[
         float, typer.Option("--validation", help="Fraction of the groups that is held out.", rich_help_panel=_COURSE)
     ] = DEFAULTS.validation,
@@ -218,6 +222,7 @@ def train(
         warmup=warmup,
         weight_decay=weight_decay,
         patience=patience,
+        keep=keep,  # type: ignore[arg-type]  # as above
         validation=validation,
         augment=augment,
         modality_dropout=modality_dropout,

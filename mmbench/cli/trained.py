@@ -31,10 +31,11 @@ def trained_as_json(trained: Trained, model: str, on: On) -> dict[str, object]:
 def print_trained(
     trained: Sequence[Trained], model: str, on: Sequence[On], plugins: Sequence[Path], *, given_output: bool
 ) -> None:
-    """The best epoch, and for each task what was written and the command that evaluates it."""
+    """The epoch that was kept, and for each task what was written and the command that evaluates it."""
     out = console()
     best = trained[0].best
-    out.print(f"[bold]{escape(model)}[/] best at epoch {best.number} on validation: {shown_metrics(best, ', ')}")
+    kept = "last" if trained[0].options.keep == "last" else "best"
+    out.print(f"[bold]{escape(model)}[/] {kept} at epoch {best.number} on validation: {shown_metrics(best, ', ')}")
     for each, where in zip(trained, on, strict=True):
         out.print(f"weights: {escape(str(each.path))} ({each.parameters:,} parameters)", soft_wrap=True)
         if best.loss is not None:

@@ -1,6 +1,8 @@
 """The cost passes of a run: one after the other, never combined; one that fails leaves the others standing."""
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -23,8 +25,8 @@ _PASSES: Mapping[str, Callable[[CostPasses], Part | None]] = {
     "latency": CostPasses.latency,
     "stages": CostPasses.stages,
     "generation": CostPasses.generation,
-    "model_memory": CostPasses.model_memory,
     "flops": CostPasses.flops,
+    "model_memory": CostPasses.model_memory,
     "data": CostPasses.data,
     "roofline": CostPasses.roofline,
     "energy": CostPasses.energy,
@@ -34,8 +36,8 @@ _PASSES: Mapping[str, Callable[[CostPasses], Part | None]] = {
 }
 """In the order in which they run; what each gives goes into the field of `Passes` of that name."""
 
-_BETWEEN = {"latency", "stages", "model_memory", "flops"}
-"""Passes after which the throughput pass goes on: what every level runs."""
+_BETWEEN = ("latency", "stages", "generation", "flops")
+"""Passes after which the throughput pass goes on: what every level runs before memory is measured."""
 
 _ONLY_FULL = {"data", "roofline", "energy"}
 
@@ -63,20 +65,29 @@ def measure_cost(
         failures = []
         for name in _chosen(options):
             progress.cost_pass(name.replace("_", " "))
-            try:
-                part = _PASSES[name](passes)
-                if part is not None:
-                    passes.found[name] = part
-                elif name == "energy":
-                    failures.append(CostFailure(name=name, reason="no counter here that can be read"))
-                if name in _BETWEEN:
-                    passes.between()
-            except Exception as error:  # models are foreign code; the scores and the other passes are worth keeping
-                failures.append(CostFailure(name=name, reason=_reason(error)))
-                if run.device.type == "cuda":
-                    torch.cuda.empty_cache()
+            failures += _try(name, partial(_run, passes, name), run)
+            if name in _BETWEEN:
+                failures += _try("model_throughput", passes.go_on, run)
     found = Passes(**passes.found, failures=failures + _unseen(passes.found.get("stages"), options.stages))
     return found, passes.write_trace
+
+
+def _run(passes: CostPasses, name: str) -> None:
+    if (part := _PASSES[name](passes)) is not None:
+        passes.found[name] = part
+
+
+def _try(name: str, work: Callable[[], None], run: Run) -> list[CostFailure]:
+    """What failed; models are foreign code, and the scores and the other passes are worth keeping."""
+    failures = []
+    try:
+        work()
+    except Exception as error:
+        failures.append(CostFailure(name=name, reason=one_line(error)))
+    if failures and run.device.type == "cuda":
+        with suppress(RuntimeError):  # after some errors the device does nothing any more
+            torch.cuda.empty_cache()
+    return failures
 
 
 def check_stages(model: object, stages: Mapping[str, str]) -> None:
@@ -112,6 +123,7 @@ def _chosen(options: CostOptions) -> list[str]:
     return [name for name in _PASSES if name not in left_out]
 
 
-def _reason(error: Exception) -> str:
+def one_line(error: Exception) -> str:
+    """Kind and message of an error; allocators append pages of advice."""
     first = next(iter(str(error).splitlines()), "")
     return f"{type(error).__name__}: {first}" if first else type(error).__name__

@@ -1,5 +1,6 @@
 """What a caller may set for the cost passes, and how long they take."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
@@ -67,8 +68,8 @@ class CostOptions:
             flag = f"--{name.removesuffix('_s')}"
             if self.scenario != "server":
                 raise UsageError(f"{flag} goes with --scenario server")
-            if not value > 0:
-                raise UsageError(f"{flag} must be above 0, not {value:g}")
+            if not 0 < value < math.inf:
+                raise UsageError(f"{flag} must be a number above 0, not {value:g}")
 
     @property
     def budget(self) -> Budget:
@@ -92,13 +93,21 @@ def parse_stages(given: Sequence[str]) -> dict[str, str]:
     """`NAME=MODULE` texts: paths of modules by the names of their stages.
 
     Raises:
-        UsageError: not of that form, or a name twice.
+        UsageError: not of that form, a name twice, or one that results use for something else.
     """
+    if not given:
+        return {}
+    from mmbench.profile.roofline import WHOLE  # noqa: PLC0415  # help and completion need no pydantic
+    from mmbench.profile.stage import OTHER  # noqa: PLC0415
+
     found: dict[str, str] = {}
     for text in given:
         name, equals, path = (part.strip() for part in text.partition("="))
         if not (name and equals and path):
             raise UsageError(f"--stage expects NAME=MODULE, as encode.image=model.vision_tower, not {text!r}")
+        if name in (WHOLE, OTHER):
+            meaning = "the model as a whole" if name == WHOLE else "what lies in no stage"
+            raise UsageError(f"--stage {text}: {name} means {meaning}; give the stage another name")
         if name in found:
             raise UsageError(f"--stage names {name} twice: {found[name]} and {path}")
         found[name] = path

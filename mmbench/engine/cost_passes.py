@@ -1,16 +1,16 @@
 """Each cost pass on the subject of a run: what it runs, on which input, and for how long."""
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
-from typing import cast
 
 import torch
 
 from mmbench.engine.cost_options import CostOptions
-from mmbench.engine.cost_subject import Subject, prepare, shapes, spread
+from mmbench.engine.cost_subject import Subject, prepare, shape_of
 from mmbench.engine.data_cost import measure_data
-from mmbench.engine.loader import Plan, plan_batches
 from mmbench.engine.scenarios import run_scenario
+from mmbench.errors import HarnessError
 from mmbench.model import Batch, Generates
 from mmbench.part import Part
 from mmbench.profile.clock import make_clock
@@ -74,74 +74,75 @@ class CostPasses:
         self._model = subject.run.model
         self._device = subject.run.device
         self._clock = make_clock(subject.run.device)
+        self._seconds = options.budget.pass_s
+        self._most_s = _PATIENCE * options.budget.pass_s
+        self._warm: dict[object, WarmUp] = {}
         self._meter: Throughput[Batch] | None = None
-        self._warmed: list[WarmUp] = []
+        self._rounds = 0
 
     def static_memory(self) -> StaticMemory | None:
         """What the model itself takes."""
         return static_memory(self._model)
 
     def model_throughput(self) -> ThroughputPass:
-        """The model alone on batches of the run's size: the first of the rounds, which `between` goes on with."""
-        batches = self._subject.batches
-        self._warmed = self._warm_up(batches)
+        """The model alone on batches of the run's size: the first of the rounds, which `go_on` adds to."""
+        batches = self._subject.placed(self._subject.batches)
+        self.warm_up(batches)
         self._meter = self._make_meter(batches)
         return self._round(self._meter)
 
-    def between(self) -> None:
+    def go_on(self) -> None:
         """Another round of the throughput pass: rounds that lie apart see more of what else the machine does."""
         if self._meter is not None:
-            self.found["model_throughput"] = self._round(self._meter)
-
-    def _round(self, meter: Throughput[Batch]) -> ThroughputPass:
-        seconds = self._options.budget.pass_s / _ROUNDS
-        meter.run(seconds, least_blocks=LEAST_BLOCKS // _ROUNDS, most_s=_PATIENCE * seconds)
-        return meter.result(self._warmed)
+            found = self._round(self._meter)
+            self.found["model_throughput"] = found
+            if self._rounds == _ROUNDS or sum(found.block_s) > self._most_s:
+                self._meter = None  # and its batches
 
     def latency(self) -> Latency:
         """Single samples, one at a time."""
-        subject = self._subject
+        subject, requests = self._subject, self._subject.placed(self._subject.requests)
         return measure_latency(
             subject.work,
-            subject.requests,
+            requests,
             wait=subject.wait,
-            seconds=self._options.budget.pass_s,
-            most_s=_PATIENCE * self._options.budget.pass_s,
-            warm_up=self._warm_up(subject.requests),
+            seconds=self._seconds,
+            most_s=self._most_s,
+            warm_up=self.warm_up(requests),
         )
 
     def stages(self) -> Stages:
-        """Stages on the batches of the throughput pass, which are warm."""
+        """Stages on the batches of the throughput pass."""
         return self._stages(self._subject.batches)
 
     def generation(self) -> Generation | None:
         """Tokens of single requests; `None` for a model that makes none."""
         if not isinstance(self._model, Generates):
             return None
+        requests = self._subject.placed(self._subject.requests)
         with named_stages(self._model, self._options.stages):
-            return measure_generation(self._subject.work, self._subject.requests, self._clock)
-
-    def model_memory(self) -> MemoryPass:
-        """Peaks of one batch."""
-        subject = self._subject
-        with named_stages(self._model, self._options.stages):
-            batch = subject.batches[0]
-            return measure_memory(subject.work, batch, batch_size=batch.size, device=self._device)
+            return measure_generation(self._subject.work, requests, self._clock, most_s=self._most_s)
 
     def flops(self) -> FlopsPass:
         """Work of one batch."""
+        (batch,) = self._subject.placed(self._subject.batches[:1])
         with named_stages(self._model, self._options.stages):
-            batch = self._subject.batches[0]
             return count_flops(self._subject.work, batch, batch_size=batch.size)
+
+    def model_memory(self) -> MemoryPass:
+        """Peaks of one batch, no other on the device."""
+        (batch,) = self._subject.placed(self._subject.batches[:1])
+        with named_stages(self._model, self._options.stages):
+            return measure_memory(self._subject.work, batch, batch_size=batch.size, device=self._device)
 
     def data(self) -> DataCost:
         """From files to the device."""
-        return measure_data(self._subject)
+        return measure_data(self._subject, most_s=self._most_s)
 
     def roofline(self) -> Roofline | None:
         """Stages of the batch whose work was counted against what this machine can do."""
-        flops = cast("FlopsPass | None", self.found.get("flops"))
-        if flops is None or not flops.flops:
+        flops = self.found.get("flops")
+        if not isinstance(flops, FlopsPass) or not flops.flops:
             return None
         times = self._stages(self._subject.batches[:1])
         peak = measure_peak(self._device, getattr(torch, self._subject.run.options.dtype))
@@ -150,13 +151,13 @@ class CostPasses:
 
     def energy(self) -> Energy | None:
         """From a counter of the machine; `None` where there is none."""
-        subject = self._subject
+        subject, batches = self._subject, self._subject.placed(self._subject.batches)
         return measure_energy(
             subject.work,
-            subject.batches,
-            [batch.size for batch in subject.batches],
+            batches,
+            [batch.size for batch in batches],
             wait=subject.wait,
-            seconds=self._options.budget.pass_s,
+            seconds=self._seconds,
             device=self._device,
         )
 
@@ -166,44 +167,75 @@ class CostPasses:
 
     def scenario(self) -> Scenario | None:
         """Requests as they arrive in service."""
-        return run_scenario(self._subject, self._options, self._warm_up)
+        return run_scenario(self._subject, self._options, self.warm_up, most_s=self._most_s)
 
     def trace(self) -> None:
         """What a profiler sees of a few batches; goes into a file of its own."""
+        batches = self._subject.placed(self._subject.batches)
         with named_stages(self._model, self._options.stages):
-            self.write_trace = trace(self._subject.work, self._subject.batches, self._device)
+            self.write_trace = trace(self._subject.work, batches, self._device)
+
+    def warm_up(self, batches: Sequence[Batch]) -> list[WarmUp]:
+        """Of each shape among batches that are on the device, in order; a shape that is warm is left alone."""
+        shapes = {shape_of(batch): batch for batch in reversed(batches)}
+        cold = {shape: batch for shape, batch in reversed(shapes.items()) if shape not in self._warm}
+        budget = self._options.budget
+        for shape, batch in cold.items():
+            self._warm[shape] = warm_up(
+                partial(self._subject.work, batch),
+                wait=self._subject.wait,
+                least_s=budget.warm_up_s / len(cold),
+                most_s=budget.most_warm_up_s / len(cold),
+            )
+        return [self._warm[shape] for shape in reversed(shapes)]
 
     def _sweep_point(self, size: int) -> SweepPoint:
-        run = self._subject.run
-        order = plan_batches(run.samples, run.model, size).order
-        plan = Plan(order[: len(order) // size * size], size)
-        batches = prepare(run, plan, spread(len(plan), _SWEEP_BATCHES))
-        warmed, meter = self._warm_up(batches), self._make_meter(batches)
-        seconds = self._options.budget.pass_s
-        meter.run(seconds, least_blocks=LEAST_BLOCKS, most_s=_PATIENCE * seconds)
-        speed = meter.result(warmed)
-        memory = measure_memory(self._subject.work, batches[0], batch_size=size, device=self._device)
+        subject = self._subject
+        prepared = prepare(subject.run, size, _SWEEP_BATCHES)
+        size = prepared[0].size  # less where no batch of that size can be decoded
+        peak_bytes = self._peak_bytes(prepared[0])
+        batches = subject.placed(prepared)
+        self.warm_up(batches)
+        meter = self._make_meter(batches)
+        meter.run(self._seconds, least_blocks=LEAST_BLOCKS, most_s=self._most_s)
+        speed = meter.result().samples_per_s
         return SweepPoint(
-            batch_size=size,
-            samples_per_s=speed.samples_per_s,
-            latency_s=size / speed.samples_per_s.value,
-            peak_bytes=memory.peak_bytes,
+            batch_size=batches[0].size,
+            samples_per_s=speed,
+            latency_s=batches[0].size / speed.value,
+            peak_bytes=peak_bytes,
         )
+
+    def _peak_bytes(self, batch: Batch) -> int | None:
+        """With that batch alone on the device; `None` where it cannot be measured."""
+        (placed,) = self._subject.placed([batch])
+        try:
+            found = measure_memory(self._subject.work, placed, batch_size=batch.size, device=self._device)
+        except HarnessError:
+            return None
+        return found.peak_bytes
 
     def _make_meter(self, batches: Sequence[Batch]) -> Throughput[Batch]:
         subject = self._subject
         return Throughput(subject.work, batches, [batch.size for batch in batches], wait=subject.wait)
 
+    def _round(self, meter: Throughput[Batch]) -> ThroughputPass:
+        self._rounds += 1
+        meter.run(self._seconds / _ROUNDS, least_blocks=LEAST_BLOCKS // _ROUNDS, most_s=self._most_s / _ROUNDS)
+        return meter.result(self.warm_up(self._subject.batches))
+
     def _stages(self, batches: Sequence[Batch]) -> Stages:
+        placed = self._subject.placed(batches)
+        warm = self.warm_up(placed)
         with named_stages(self._model, self._options.stages):
             return measure_stages(
                 self._subject.work,
-                batches,
-                batch_size=max(batch.size for batch in batches),
+                placed,
+                batch_size=self._subject.batch_size,
                 clock=self._clock,
-                warm_up=self._warm_up(batches),
+                warm_up=warm,
                 iterations=self._iterations(),
-                min_seconds=self._options.budget.pass_s,
+                min_seconds=self._seconds,
             )
 
     def _iterations(self) -> int:
@@ -212,21 +244,4 @@ class CostPasses:
         if not isinstance(speed, ThroughputPass):
             return _FEWEST_ITERATIONS
         batch_s = speed.batch_size / speed.samples_per_s.value
-        fitting = int(_PATIENCE * self._options.budget.pass_s / batch_s)
-        return max(_FEWEST_ITERATIONS, min(_ITERATIONS, fitting))
-
-    def _warm_up(self, batches: Sequence[Batch]) -> list[WarmUp]:
-        """Of each shape among batches, within the budget for all of them."""
-        distinct, budget = shapes(batches), self._options.budget
-        return [
-            warm_up(
-                self._work_on(batch),
-                wait=self._subject.wait,
-                least_s=budget.warm_up_s / len(distinct),
-                most_s=budget.most_warm_up_s / len(distinct),
-            )
-            for batch in distinct
-        ]
-
-    def _work_on(self, batch: Batch) -> Callable[[], object]:
-        return lambda: self._subject.work(batch)
+        return max(_FEWEST_ITERATIONS, min(_ITERATIONS, int(self._most_s / batch_s)))

@@ -1,7 +1,7 @@
-"""What the cost passes work on: real batches and requests of a run, ready on its device."""
+"""What the cost passes work on: real batches and requests of a run, prepared on the host."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -22,15 +22,21 @@ REQUESTS = 64
 class Subject:
     """A run's model, with input for it.
 
+    Input lies on the host: a pass places what it needs, so that the memory of one holds no input of another.
+
     Attributes:
-        batches: on the device, all of `batch_size` samples where there are so many.
-        requests: single samples on the device.
+        batches: all of `batch_size` samples.
+        requests: single samples.
     """
 
     run: Run
-    batch_size: int
-    batches: list[Batch]
-    requests: list[Batch]
+    batches: list[Batch] = field(repr=False)
+    requests: list[Batch] = field(repr=False)
+
+    @property
+    def batch_size(self) -> int:
+        """Samples of each of `batches`."""
+        return self.batches[0].size
 
     def work(self, batch: Batch) -> object:
         """Put a batch to the model as the quality pass does."""
@@ -40,6 +46,10 @@ class Subject:
         """Until the device has done all queued work."""
         synchronize(self.run.device)
 
+    def placed(self, batches: Sequence[Batch]) -> list[Batch]:
+        """Batches on the device."""
+        return [batch.to(self.run.device) for batch in batches]
+
 
 def make_subject(run: Run, batch_size: int) -> Subject:
     """Prepare input; samples that cannot be decoded are passed over.
@@ -47,20 +57,31 @@ def make_subject(run: Run, batch_size: int) -> Subject:
     Raises:
         HarnessError: none could be prepared.
     """
-    size = min(batch_size, len(run.samples))
-    plan = plan_batches(run.samples, run.model, size)
-    whole = Plan(plan.order[: len(plan.order) // size * size], size)
-    batches = prepare(run, whole, spread(len(whole), BATCHES))
-    requests = prepare(run, Plan(plan.order, 1), spread(len(plan.order), REQUESTS))
-    if not batches or not requests:
-        raise HarnessError("no sample could be prepared to measure cost with")
-    return Subject(run, size, batches, requests)
+    return Subject(run, prepare(run, min(batch_size, len(run.samples)), BATCHES), prepare(run, 1, REQUESTS))
 
 
-def prepare(run: Run, plan: Plan, numbers: Sequence[int]) -> list[Batch]:
-    """The planned batches with these numbers, on the run's device."""
+def prepare(run: Run, size: int, most: int) -> list[Batch]:
+    """Batches of so many samples, at most so many of them, spread over the data; of a stream the first.
+
+    A batch whose samples cannot all be decoded is passed over, unless there is no whole one.
+
+    Raises:
+        HarnessError: there is none.
+    """
+    plan = whole_batches(run, size)
+    numbers = range(min(len(plan), most)) if run.stream else spread(len(plan), most)
     loader = make_loader(run.samples, run.model, plan, numbers=numbers, workers=0, pin_memory=False)
-    return [loaded.batch.to(run.device) for loaded in loader if loaded.batch is not None]
+    found = [loaded.batch for loaded in loader if loaded.batch is not None]
+    largest = max((batch.size for batch in found), default=0)
+    if not largest:
+        raise HarnessError(f"no batch of {size} samples could be prepared to measure cost with")
+    return [batch for batch in found if batch.size == largest]
+
+
+def whole_batches(run: Run, size: int) -> Plan:
+    """The run's batches of that size, without the last one where it is smaller."""
+    order = plan_batches(run.samples, run.model, size, in_order=run.stream).order
+    return Plan(order[: len(order) // size * size], size)
 
 
 def spread(total: int, most: int) -> list[int]:
@@ -69,13 +90,6 @@ def spread(total: int, most: int) -> list[int]:
     return chosen
 
 
-def shapes(batches: Sequence[Batch]) -> list[Batch]:
-    """One batch of each shape of input among `batches`, in order of first appearance."""
-    found: dict[object, Batch] = {}
-    for batch in batches:
-        found.setdefault(_shape(batch), batch)
-    return list(found.values())
-
-
-def _shape(batch: Batch) -> tuple[object, ...]:
+def shape_of(batch: Batch) -> tuple[object, ...]:
+    """What compilation and tuning depend on."""
     return batch.size, *((name, tuple(value.shape)) for name, value in batch.inputs.items())

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from time import perf_counter
 from typing import Literal
 
-from mmbench.engine.cost_subject import Subject
-from mmbench.engine.loader import Plan, make_loader, plan_batches
+from mmbench.engine.cost_subject import Subject, whole_batches
+from mmbench.engine.loader import PREFETCH, Plan, make_loader
 from mmbench.errors import HarnessError
 from mmbench.profile.results import DataCost, DataStage
 from mmbench.profile.stage import DECODE, stage
@@ -24,20 +24,25 @@ _STEPS: dict[str, Literal["load", "decode", "collate"]] = {
 }
 
 
-def measure_data(subject: Subject) -> DataCost:
+def measure_data(subject: Subject, *, most_s: float) -> DataCost:
     """Time `load`, `decode` and `collate` in this process, `copy` and `wait` beside the run's loader processes.
 
     A loader process does the first three for one batch while the model is asked about another; `wait` is what of them
-    the model sees.
+    the model sees. Batches that the loader had prepared before the clock ran are not counted.
+
+    Args:
+        subject: model and data.
+        most_s: seconds after which no new batch is begun, in each of the two.
 
     Raises:
         HarnessError: no sample could be prepared.
     """
     run = subject.run
-    plan = plan_batches(run.samples, run.model, subject.batch_size)
-    numbers = list(range(min(len(plan), _APART + _TOGETHER)))
-    steps, prepared = _apart(subject, plan, numbers[:_APART])
-    copy_s, wait_s, whole_s, asked = _together(subject, plan, numbers[_APART:] or numbers)
+    plan = whole_batches(run, subject.batch_size)
+    ahead = run.workers * PREFETCH + 1
+    numbers = list(range(min(len(plan), _APART + ahead + _TOGETHER)))
+    steps, prepared = _apart(subject, plan, numbers[:_APART], most_s)
+    copy_s, wait_s, whole_s, asked = _together(subject, plan, numbers[_APART:] or numbers, ahead, most_s)
     if not prepared or not asked:
         raise HarnessError("no sample could be prepared to measure the cost of data with")
     return DataCost(
@@ -52,10 +57,13 @@ def measure_data(subject: Subject) -> DataCost:
     )
 
 
-def _apart(subject: Subject, plan: Plan, numbers: Sequence[int]) -> tuple[dict[str, float], int]:
+def _apart(subject: Subject, plan: Plan, numbers: Sequence[int], most_s: float) -> tuple[dict[str, float], int]:
     """Seconds by step, and of how many samples; batches that fail are passed over."""
     run, seconds, prepared = subject.run, dict.fromkeys(_STEPS, 0.0), 0
+    begun = perf_counter()
     for number in numbers:
+        if perf_counter() - begun > most_s:
+            break
         try:
             with record_stages() as times:
                 with stage("data.load"):
@@ -71,31 +79,36 @@ def _apart(subject: Subject, plan: Plan, numbers: Sequence[int]) -> tuple[dict[s
     return seconds, prepared
 
 
-def _together(subject: Subject, plan: Plan, numbers: Sequence[int]) -> tuple[float, float, float, int]:
+def _together(
+    subject: Subject, plan: Plan, numbers: Sequence[int], ahead: int, most_s: float
+) -> tuple[float, float, float, int]:
     """Seconds of copies, of waiting and of the whole, and how many samples were asked.
 
-    The first batch is not counted: while it is made the loader processes start.
+    The first `ahead` batches are not counted where there are more: while the first is made the loader processes start,
+    and they prepare the others meanwhile.
     """
     run = subject.run
     pinned = run.device.type == "cuda"
-    loader = iter(make_loader(run.samples, run.model, plan, numbers=numbers, workers=run.workers, pin_memory=pinned))
+    loader = make_loader(run.samples, run.model, plan, numbers=numbers, workers=run.workers, pin_memory=pinned)
+    skipped = ahead if len(numbers) > ahead else 0
     copy_s = wait_s = 0.0
     asked, begun, end = 0, perf_counter(), perf_counter()
     for place, loaded in enumerate(loader):
         got = perf_counter()
-        if loaded.batch is None:
-            end = got
-            continue
-        batch = loaded.batch.to(run.device, non_blocking=True)
-        subject.wait()
-        copied = perf_counter()
-        subject.work(batch)
-        subject.wait()
-        if place == 0 and len(numbers) > 1:
+        if loaded.batch is not None:
+            batch = loaded.batch.to(run.device, non_blocking=True)
+            subject.wait()
+            copied = perf_counter()
+            subject.work(batch)
+            subject.wait()
+        if place < skipped:
             begun = end = perf_counter()
             continue
+        if loaded.batch is not None:
+            copy_s += copied - got
+            asked += batch.size
         wait_s += got - end
-        copy_s += copied - got
-        asked += batch.size
         end = perf_counter()
+        if end - begun > most_s:
+            break
     return copy_s, wait_s, end - begun, asked

@@ -8,7 +8,7 @@ from pathlib import Path
 from time import perf_counter
 
 from mmbench.engine.batch_size import find_batch_size
-from mmbench.engine.cost import check_stages, measure_cost
+from mmbench.engine.cost import check_stages, measure_cost, one_line
 from mmbench.engine.cost_options import CostOptions
 from mmbench.engine.invariance import check_invariance
 from mmbench.engine.journal import Journal, has_header
@@ -27,7 +27,7 @@ from mmbench.profile.results import CostFailure, Passes
 from mmbench.record.schema import RunRecord
 from mmbench.record.store import Store, new_run_id
 
-_NO_INFLUENCE = ("workers", "on_error", "max_errors", "cost")
+_NO_INFLUENCE = ("workers", "on_error", "max_errors", "cost", "stages")
 """Settings that may differ between an interrupted run and the one that goes on with it: no row depends on them."""
 
 
@@ -105,13 +105,14 @@ def evaluate(
         invariance = check_invariance(
             run.model, run.task, run.samples, run.device, batch_size, positions, run.options.invariance
         )
+        wall_s = perf_counter() - start
         passes = _passes(run, batch_size, progress)
         record = make_record(
             run,
             outcome,
             run_id=journal.header["run_id"],
             created=datetime.fromisoformat(journal.header["created"]),
-            timing=Timing(load_s, perf_counter() - start, peak_bytes, memory.method, passes),
+            timing=Timing(load_s, wall_s, peak_bytes, memory.method, passes, perf_counter() - start - wall_s),
             settings=settings(run, batch_size) | {"checks": {"batch_invariance": invariance}},
         )
         folder = store.save(record, outcome.table)
@@ -126,8 +127,8 @@ def _passes(run: Run, batch_size: int, progress: EvalProgress) -> Passes:
     options = CostOptions(run.options.cost, stages=run.options.stages)
     try:
         return measure_cost(run, batch_size, options, progress)[0]
-    except HarnessError as error:
-        return Passes(failures=[CostFailure(name="all", reason=str(error))])
+    except Exception as error:  # of foreign code, or of a device without memory for the input
+        return Passes(failures=[CostFailure(name="all", reason=one_line(error))])
 
 
 def _open_journal(run: Run, output: Path, resume: bool, progress: EvalProgress) -> Journal:

@@ -60,4 +60,4 @@ def load_run(model_name: str, task_name: str, where: Where, weights: Path | None
     samples = head(samples, options.limit)
     if not len(samples):
         raise UsageError(f"{dataset.name} {split} has no samples")
-    return Run(task, dataset, split, revision, samples, loaded, metrics, options, device, workers)
+    return Run(task, dataset, split, revision, samples, loaded, metrics, options, device, workers, where.stream)

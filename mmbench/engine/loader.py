@@ -21,6 +21,9 @@ from mmbench.model import Batch, Model
 from mmbench.sample import Dataset, Sample
 
 _WINDOW = 32  # batches that are sorted by length together: enough to cut padding, few enough to keep reads near
+PREFETCH = 2
+"""Batches that each loader process prepares ahead; `DataLoader`'s default."""
+
 _PR_SET_PDEATHSIG = 1  # linux/prctl.h
 
 
@@ -183,6 +186,7 @@ def make_loader(
         collate_fn=_identity,  # type: ignore[arg-type]  # without batching it is given one item, not a list
         num_workers=workers,
         pin_memory=pin_memory,
+        prefetch_factor=PREFETCH if workers else None,
         multiprocessing_context=start_method(workers),
         worker_init_fn=partial(die_with, os.getpid()),
     )

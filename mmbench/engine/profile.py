@@ -6,16 +6,19 @@ from pathlib import Path
 from typing import Any
 
 from mmbench.engine.batch_size import find_batch_size
-from mmbench.engine.cost import check_stages, measure_cost
+from mmbench.engine.cost import check_stages, measure_cost, one_line
 from mmbench.engine.cost_options import CostOptions
 from mmbench.engine.load_run import Where, load_run
 from mmbench.engine.options import EvalOptions
 from mmbench.engine.progress import EvalProgress
 from mmbench.engine.run import Run, dataset_info, model_info, settings
-from mmbench.errors import UsageError
+from mmbench.errors import HarnessError, UsageError
 from mmbench.record.environment import capture
 from mmbench.record.profile import ProfileRecord
 from mmbench.record.store import Store, new_run_id
+
+_MEASURED = ("model_throughput", "latency", "stages", "flops", "model_memory")
+"""Passes of which every model gives at least one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +69,10 @@ def profile(
     elif batch_size > len(run.samples):
         raise UsageError(f"--batch-size {batch_size} is above the {len(run.samples):,} samples that there are")
     created = datetime.now(UTC)
-    passes, write_trace = measure_cost(run, batch_size, cost, progress)
+    try:
+        passes, write_trace = measure_cost(run, batch_size, cost, progress)
+    except RuntimeError as error:  # no memory for the input, or a device that has failed
+        raise HarnessError(f"nothing could be measured: {one_line(error)}") from error
     record = ProfileRecord(
         run_id=new_run_id(created),
         created=created,
@@ -77,7 +83,11 @@ def profile(
         environment=capture(),
         settings=_settings(run, batch_size, cost),
     )
-    return Profiled(record, store.save_profile(record, write_trace))
+    folder = store.save_profile(record, write_trace)
+    if passes.failures and not any(getattr(passes, name) for name in _MEASURED):
+        first = passes.failures[0]
+        raise HarnessError(f"nothing could be measured; {first.name.replace('_', ' ')} failed: {first.reason}")
+    return Profiled(record, folder)
 
 
 def _check_sizes(run: Run, sizes: tuple[int, ...]) -> None:

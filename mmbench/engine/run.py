@@ -48,6 +48,7 @@ class Run:
     options: EvalOptions
     device: torch.device
     workers: int
+    stream: bool = False
 
     @property
     def model(self) -> Model:
@@ -64,6 +65,7 @@ class Timing:
     peak_bytes: int
     memory_method: str
     passes: Passes
+    passes_s: float
 
 
 def make_record(
@@ -86,6 +88,7 @@ def make_record(
             memory=Memory(peak_bytes=timing.peak_bytes, method=timing.memory_method),
             load_s=timing.load_s,
             wall_s=timing.wall_s,
+            passes_s=timing.passes_s,
             **dict(timing.passes),
         ),
         failures=[Failure(id=f.id, stage=f.stage, reason=f.reason) for f in outcome.failures],
@@ -118,6 +121,7 @@ def settings(run: Run, batch_size: int | str) -> dict[str, Any]:
         "on_error": options.on_error,
         "max_errors": options.max_errors,
         "cost": options.cost,
+        "stages": dict(options.stages),
         "protocol": protocol_of(run.metrics),
         "metrics": {name: metric.settings() for name, metric in run.metrics.items()},
         "plugins": plugin_hashes(),

@@ -1,10 +1,10 @@
 """The scenarios on a run's requests: how many queries, of how many samples, at what rate."""
 
 from collections.abc import Callable, Sequence
+from functools import partial
 
 from mmbench.engine.cost_options import CostOptions
-from mmbench.engine.cost_subject import REQUESTS, Subject, prepare, spread
-from mmbench.engine.loader import Plan, plan_batches
+from mmbench.engine.cost_subject import REQUESTS, Subject, prepare
 from mmbench.errors import UsageError
 from mmbench.model import Batch
 from mmbench.profile.results import Scenario
@@ -22,18 +22,19 @@ _OFFLINE = 2048
 """Samples of the one query of `offline`, at most: they all lie ready on the device."""
 
 _PROBE = 20
-"""Queries by which the length of a scenario is planned."""
+"""Queries, at most, by which the length of a scenario is planned."""
 
 
 def run_scenario(
-    subject: Subject, options: CostOptions, warm_up: Callable[[Sequence[Batch]], object]
+    subject: Subject, options: CostOptions, warm_up: Callable[[Sequence[Batch]], object], *, most_s: float
 ) -> Scenario | None:
-    """The scenario that `options` name, for about the seconds of a pass; `None` where they name none.
+    """The scenario that `options` name, for about the seconds of a pass (`offline`: once); `None` where they name none.
 
     Args:
         subject: model and input.
         options: which scenario, and its rate and bound.
         warm_up: brings the model to a steady state on batches.
+        most_s: seconds of service, at most, of a server that cannot keep up.
 
     Raises:
         UsageError: there are fewer samples than a query has.
@@ -41,34 +42,31 @@ def run_scenario(
     if options.scenario is None:
         return None
     if options.scenario == "offline":
-        batches = _batches(subject, subject.batch_size, _OFFLINE // subject.batch_size or 1)
+        batches = subject.placed(prepare(subject.run, subject.batch_size, _OFFLINE // subject.batch_size or 1))
         warm_up(batches)
         return offline(subject.work, batches, [batch.size for batch in batches], wait=subject.wait)
     eight = options.scenario == "multi-stream"
-    requests = _batches(subject, MULTI_STREAM, REQUESTS) if eight else subject.requests
+    requests = subject.placed(_eights(subject) if eight else subject.requests)
     warm_up(requests)
-    closed_loop = multi_stream if eight else single_stream
-    probe = closed_loop(subject.work, requests, wait=subject.wait, queries=_PROBE)
+    closed_loop = partial(multi_stream if eight else single_stream, subject.work, requests, wait=subject.wait)
     seconds = options.budget.pass_s
+    first = closed_loop(queries=1)
+    probe = closed_loop(queries=plan_queries(first.p50_s, seconds / 4, least=2, most=_PROBE))
     if options.scenario != "server":
-        queries = plan_queries(probe.p50_s, seconds)
-        return closed_loop(subject.work, requests, wait=subject.wait, queries=queries)
+        return closed_loop(queries=plan_queries(probe.p50_s, seconds))
     rate = options.rate or server_rate(probe)
     return server(
         subject.work,
         requests,
         wait=subject.wait,
         rate=rate,
-        queries=plan_queries(1 / rate, seconds),
+        queries=min(plan_queries(1 / rate, seconds), plan_queries(probe.p50_s, most_s)),
         seed=subject.run.options.seed,
         bound_s=options.bound_s,
     )
 
 
-def _batches(subject: Subject, size: int, most: int) -> list[Batch]:
-    run = subject.run
-    order = plan_batches(run.samples, run.model, size).order
-    plan = Plan(order[: len(order) // size * size], size)
-    if not len(plan):
-        raise UsageError(f"a query of {size} samples needs as many; there are {len(order)}")
-    return prepare(run, plan, spread(len(plan), most))
+def _eights(subject: Subject) -> list[Batch]:
+    if len(subject.run.samples) < MULTI_STREAM:
+        raise UsageError(f"multi-stream asks {MULTI_STREAM} samples a query; there are {len(subject.run.samples)}")
+    return prepare(subject.run, MULTI_STREAM, REQUESTS)

@@ -7,6 +7,7 @@ from mmbench.engine.options import check_at_least
 from mmbench.errors import UsageError, unknown_name
 
 Optimizer = Literal["adamw", "adam", "sgd", "rmsprop"]
+Keep = Literal["best", "last"]
 Schedule = Literal["one-cycle", "cosine", "linear", "constant"]
 Precision = Literal["float32", "bfloat16", "float16"]
 Tracker = Literal["tensorboard", "wandb", "mlflow", "trackio"]
@@ -23,6 +24,7 @@ COURSE = (
     "warmup",
     "weight_decay",
     "patience",
+    "keep",
     "augment",
     "modality_dropout",
     "label_smoothing",
@@ -54,6 +56,8 @@ class TrainOptions:
         weight_decay: of the optimiser; decoupled in AdamW.
         patience: epochs without a better validation metric before stopping; `None`: the schedule runs to its end, where
             most of the gain is.
+        keep: the weights of the epoch with the `best` validation metric, the first of equals, or of the `last` one, for
+            where the validation part is too small to tell epochs apart.
         validation: fraction of the groups of the training split that is held out.
         augment: vary images and sounds in training (see `mmbench.data.augment`).
         modality_dropout: probability that a training sample lacks a modality, each by itself; one is always kept.
@@ -76,6 +80,7 @@ class TrainOptions:
     warmup: float | None = None
     weight_decay: float = 0.01
     patience: int | None = None
+    keep: Keep = "best"
     validation: float = 0.1
     augment: bool = False
     modality_dropout: float = 0.0
@@ -115,9 +120,12 @@ class TrainOptions:
             ("schedule", Schedule),
             ("precision", Precision),
             ("store", Precision),
+            ("keep", Keep),
         ):
             if getattr(self, name) not in get_args(choices):
                 raise unknown_name(name, getattr(self, name), get_args(choices))
+        if self.patience is not None and self.keep == "last":
+            raise UsageError("--patience stops at the best epoch, which --keep last does not keep; give one of them")
         for tracker in self.log_to:
             if tracker not in get_args(Tracker):
                 raise unknown_name("tracker", tracker, get_args(Tracker))

@@ -24,7 +24,7 @@ from mmbench.engine.optimizer import make_optimizer, make_schedule
 from mmbench.engine.processes import first_does, is_first, raise_together, rank, world_size
 from mmbench.engine.progress import Epoch, TrainProgress
 from mmbench.engine.sync_batch_norm import synchronise_batch_norm
-from mmbench.engine.train_options import TrainOptions
+from mmbench.engine.train_options import Keep, TrainOptions
 from mmbench.errors import HarnessError
 from mmbench.model import Batch, Trains
 
@@ -40,7 +40,7 @@ def descend(
     resume: bool,
     progress: TrainProgress,
 ) -> list[Epoch]:
-    """Train the lessons' models in place and leave them with the weights of the best epoch.
+    """Train the lessons' models in place and leave them with the weights of the epoch that the options keep.
 
     Args:
         lessons: what to learn; each model is an `nn.Module` that `Trains`.
@@ -65,8 +65,9 @@ def descend(
         if is_first() and (isinstance(error, _DivergedError) or last_checkpoint(folder) is None):
             shutil.rmtree(folder, ignore_errors=True)
         raise
-    trainer.restore_best(folder)
-    return _history(trainer.state)
+    if options.keep == "best":
+        trainer.restore_best(folder)
+    return _history(trainer.state, options.keep)
 
 
 class _DivergedError(HarnessError):
@@ -110,7 +111,7 @@ class _Trainer(transformers.Trainer):
             synchronise_batch_norm(module)
         optimizer = make_optimizer(module, options)
         schedule = make_schedule(optimizer, options, len(self._sampler) * (options.epochs or 1))
-        callbacks: list[TrainerCallback] = [_Report(progress)]
+        callbacks: list[TrainerCallback] = [_Report(progress, options.keep)]
         if options.patience is not None:
             callbacks.append(EarlyStoppingCallback(options.patience))
         super().__init__(
@@ -220,7 +221,7 @@ def _arguments(lessons: Sequence[Lesson], options: TrainOptions, folder: Path) -
         logging_nan_inf_filter=False,
         save_total_limit=2,
         restore_callback_states_from_checkpoint=True,  # the patience that is used up, of early stopping
-        load_best_model_at_end=True,
+        load_best_model_at_end=options.keep == "best",
         metric_for_best_model=_MAIN,
         greater_is_better=True,
         seed=options.seed,
@@ -244,21 +245,22 @@ def _arguments(lessons: Sequence[Lesson], options: TrainOptions, folder: Path) -
 class _Report(TrainerCallback):
     """Passes steps and epochs on to the listener."""
 
-    def __init__(self, progress: TrainProgress) -> None:
+    def __init__(self, progress: TrainProgress, keep: Keep) -> None:
         self._progress = progress
+        self._keep = keep
 
     def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
         self._progress.step(state.global_step, state.max_steps)
 
     def on_evaluate(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
-        self._progress.epoch(_history(state)[-1])
+        self._progress.epoch(_history(state, self._keep)[-1])
 
 
-def _history(state: TrainerState) -> list[Epoch]:
+def _history(state: TrainerState, keep: Keep) -> list[Epoch]:
     """The epochs from Trainer's log, which its checkpoints keep across a resume."""
     losses = {round(entry["epoch"]): entry["loss"] for entry in state.log_history if "loss" in entry}
     metrics = {round(entry["epoch"]): entry for entry in state.log_history if _MAIN in entry}
-    best = max(metrics, key=lambda number: metrics[number][_MAIN])  # the first of equals
+    kept = max(metrics) if keep == "last" else max(metrics, key=lambda n: metrics[n][_MAIN])  # the first of equals
     return [
         Epoch(
             number,
@@ -268,7 +270,7 @@ def _history(state: TrainerState) -> list[Epoch]:
                 for name, value in entry.items()
                 if name.startswith("eval_") and name != _MAIN
             },
-            number == best,
+            number == kept,
         )
         for number, entry in sorted(metrics.items())
     ]

@@ -152,15 +152,18 @@ def _cost_notes(table: Table, left_out: Container[str]) -> list[str]:
             f"Costs come from {table.machines} kinds of machine: compare {SPEED} and memory with care; "
             "no Pareto front is marked."
         )
+    if len(table.batch_sizes) > 1:
+        found.append(
+            f"Speeds were measured at different batch sizes ({', '.join(f'{size:,}' for size in table.batch_sizes)}): "
+            f"compare {SPEED} and memory with care; no Pareto front is marked."
+        )
     return found
 
 
 def _what_speed(table: Table) -> str:
     if table.speed == "samples_per_s":
         return "of the pass that scored, decoding included"
-    passes = [run.cost.model_throughput for row in table.rows for run in row.runs if run.cost]
-    sizes = sorted({found.batch_size for found in passes if found})
-    return f"of the model alone, batch size {' or '.join(map(str, sizes))}"
+    return f"of the model alone, batch size {' or '.join(map(str, table.batch_sizes))}"
 
 
 def _hidden(table: Table) -> str:

@@ -1,5 +1,6 @@
 """Figures as files: SVG or PNG, whole or not at all, the same bytes for the same content."""
 
+import tempfile
 import warnings
 from collections.abc import Callable
 from io import BytesIO
@@ -21,8 +22,21 @@ def check_figure(path: Path) -> None:
     """Refuse a file that no figure can be written to, before time is spent on what it shows.
 
     Raises:
-        UsageError: the suffix is neither .svg nor .png.
+        UsageError: the suffix is neither .svg nor .png, or its folder is not there or cannot be written to.
     """
+    _check_suffix(path)
+    try:
+        if path.is_dir():
+            raise UsageError(f"cannot write {path}: it is a folder")
+        if not path.parent.is_dir():
+            raise UsageError(f"cannot write {path}: there is no folder {path.parent}")
+        with tempfile.TemporaryFile(dir=path.parent):
+            pass
+    except OSError as error:
+        raise UsageError(f"cannot write {path}: {error.strerror or error}") from error
+
+
+def _check_suffix(path: Path) -> None:
     if path.suffix.lower() not in (".svg", ".png"):
         raise UsageError(f"a figure is written as .svg or .png, not {path.suffix or 'without a suffix'}: {path}")
 
@@ -39,7 +53,7 @@ def write_figure(path: Path, size: tuple[float, float], draw: "Callable[[Figure]
         UsageError: another suffix.
         HarnessError: it cannot be written.
     """
-    check_figure(path)
+    _check_suffix(path)
     from matplotlib import style  # noqa: PLC0415  # takes half a second
     from matplotlib.figure import Figure  # noqa: PLC0415
 

@@ -46,6 +46,16 @@ def of_row(row: Row, speed: Speed) -> float | None:
     return row.model_samples_per_s if speed == "model_samples_per_s" else row.samples_per_s
 
 
+def batch_sizes(rows: Sequence[Row], speed: Speed) -> tuple[int, ...]:
+    """Sizes of the batches with which the speeds of rows were measured, ascending, as far as records tell."""
+    runs = [(run, run.cost) for row in rows for run in row.runs if run.cost is not None]
+    if speed == "model_samples_per_s":
+        sizes = {cost.model_throughput.batch_size for _, cost in runs if cost.model_throughput is not None}
+    else:
+        sizes = {size for run, _ in runs if isinstance(size := run.settings.get("batch_size"), int)}
+    return tuple(sorted(sizes))
+
+
 def quality(metric: MetricValue | None) -> float | None:
     """A metric's value with its sign turned where lower is better; `None` for one that has no better direction."""
     if metric is None or metric.value is None or metric.higher_is_better is None:

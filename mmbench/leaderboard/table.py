@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from mmbench.errors import unknown_name
-from mmbench.leaderboard.pareto import Speed, mark_front, speed_shown
+from mmbench.leaderboard.pareto import Speed, batch_sizes, mark_front, speed_shown
 from mmbench.leaderboard.rank import ranks, score
 from mmbench.leaderboard.recipe import training_seed
 from mmbench.leaderboard.row import Row, row_of
@@ -24,11 +24,12 @@ class Table:
         main_metric: the metric that ranks models on this task.
         sort: the metric that ranks this table.
         metrics: names of the metrics to show, in order.
-        machines: on how many kinds of machine (CPU, accelerators, threads) the costs were measured.
+        machines: on how many kinds of machine (CPU, accelerators, threads, device of the run) the costs were measured.
         hidden: earlier runs of models that are not shown.
         hides_seeds: among them are models trained with another seed.
         over_seeds: rows are means over training seeds.
         speed: the attribute of rows that says how fast they are, the same for all; the front is found with it.
+        batch_sizes: with which that speed was measured, ascending.
         rows: best first.
     """
 
@@ -47,6 +48,7 @@ class Table:
     hides_seeds: bool
     over_seeds: bool
     speed: Speed
+    batch_sizes: tuple[int, ...]
     rows: tuple[Row, ...]
 
 
@@ -91,6 +93,8 @@ def _table(records: Sequence[RunRecord], shown: Sequence[str], sort: str | None,
     by = sort if sort in found else latest.main_metric
     machines = len({_machine(run) for run in runs if run.cost})
     speed = speed_shown(rows)
+    sizes = batch_sizes(rows, speed)
+    comparable = machines < 2 and len(sizes) < 2
     return Table(
         task=latest.task,
         dataset=latest.dataset.name,
@@ -107,7 +111,8 @@ def _table(records: Sequence[RunRecord], shown: Sequence[str], sort: str | None,
         hides_seeds=len(_seeds(records)) > len(_seeds(runs)),
         over_seeds=show == "seeds",
         speed=speed,
-        rows=_ranked(mark_front(rows, by, speed) if machines < 2 else rows, by),
+        batch_sizes=sizes,
+        rows=_ranked(mark_front(rows, by, speed) if comparable else rows, by),
     )
 
 
@@ -134,4 +139,5 @@ def _seeds(records: Sequence[RunRecord]) -> set[tuple[str, int]]:
 
 def _machine(record: RunRecord) -> tuple[object, ...]:
     here = record.environment
-    return here.cpu, here.logical_cores, tuple(here.accelerators), here.threads
+    device = str(record.settings.get("device"))
+    return here.cpu, here.logical_cores, tuple(here.accelerators), here.threads, device

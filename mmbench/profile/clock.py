@@ -1,7 +1,8 @@
 """Clocks: marks in a stream of work, read once the device has done it.
 
-On the CPU a mark is a reading of `perf_counter`. On CUDA it is an event on the current stream, taken from a pool, and
-the host's own time beside it. Events are read after one synchronisation, never while work is queued: that would wait.
+On the CPU a mark is a reading of `perf_counter`. On CUDA it is an event from a pool, on the current stream of the run's
+device (which need not be the current device), and the host's own time beside it. Events are read after one
+synchronisation, never while work is queued: that would wait.
 """
 
 from collections.abc import Callable
@@ -70,20 +71,22 @@ class EventClock:
 
     Args:
         make_event: makes an event that keeps time.
+        record: puts an event into the queue of the device; `event.record()` would take that of the current device.
         wait: waits until the device has done all queued work.
     """
 
-    def __init__(self, make_event: Callable[[], Any], wait: Callable[[], None]) -> None:
+    def __init__(self, make_event: Callable[[], Any], record: Callable[[Any], None], wait: Callable[[], None]) -> None:
         self._make_event = make_event
+        self._record = record
         self._wait = wait
         self._free: list[Any] = []
         self._used: list[Any] = []
 
     def mark(self) -> Mark:
-        """Record an event on the current stream."""
+        """Record an event."""
         event = self._free.pop() if self._free else self._make_event()
         self._used.append(event)
-        event.record()
+        self._record(event)
         return Mark(perf_counter(), event)
 
     def settle(self) -> None:
@@ -105,4 +108,8 @@ def make_clock(device: torch.device) -> Clock:
     """The clock of a device."""
     if device.type == "cpu":
         return HostClock()
-    return EventClock(lambda: torch.Event(device=device, enable_timing=True), lambda: synchronize(device))
+    return EventClock(
+        make_event=lambda: torch.Event(device=device, enable_timing=True),
+        record=lambda event: event.record(torch.accelerator.current_stream(device)),
+        wait=lambda: synchronize(device),
+    )

@@ -46,7 +46,7 @@ def median_estimate(values: Sequence[float], *, level: float = LEVEL) -> Estimat
         return Estimate(value=value, low=None, high=None, level=level, n=len(series), method=method)
     blocks = _blocks(series)
     medians = np.array([np.median(block) for block in blocks])
-    error = float(medians.std(ddof=1)) / math.sqrt(len(blocks)) * _memory(medians)
+    error = float(medians.std(ddof=1)) / math.sqrt(len(blocks)) * autocorrelation_widening(medians)
     if len(series) < 3 * len(blocks):
         # Medians of one or two values are their means, and a median varies more than a mean: by pi / 2 in its variance.
         error *= math.sqrt(math.pi / 2)
@@ -106,7 +106,7 @@ def _blocks(series: NDArray[np.float64]) -> list[NDArray[np.float64]]:
     return np.array_split(series, min(BLOCKS, len(series)))
 
 
-def _memory(blocks: NDArray[np.float64]) -> float:
+def autocorrelation_widening(blocks: NDArray[np.float64]) -> float:
     """By how much the correlation of neighbouring blocks `[K]` widens the error of their mean, at least 1."""
     centred = blocks - blocks.mean()
     spread = float(centred @ centred)
@@ -128,4 +128,4 @@ def _design_effect(series: NDArray[np.float64], value: float, q: float, level: f
     shares = np.array([np.mean(block <= value) for block in blocks])
     ratio = float(shares.var(ddof=1)) * len(series) / len(blocks) / (q * (1 - q))
     wider = float(t.ppf((1 + level) / 2, len(blocks) - 1) / norm.ppf((1 + level) / 2))
-    return max(1.0, ratio * (_memory(shares) * wider) ** 2)
+    return max(1.0, ratio * (autocorrelation_widening(shares) * wider) ** 2)

@@ -3,10 +3,16 @@
 A generator marks its work so: `prefill` is what leads from the input (or its encoders' tokens) to the first token, that
 token included, in one entry or several; each token after it is one entry of `decode`. A beam search makes one token a
 step, however wide the beam; the token that ends a text is one.
+
+Texts are as long as the model makes them, not of a fixed length: two models are asked for different amounts of text, so
+compare time to the first token and the rate, not the time of a request. The rate is that of single requests after their
+first token, one at a time; it says nothing of several at once.
 """
 
+import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from time import perf_counter
 from typing import TypeVar
 
 from mmbench.profile.clock import Clock
@@ -21,19 +27,32 @@ PREFILL = "prefill"
 DECODE = "decode"
 
 
-def measure_generation(work: Callable[[B], object], requests: Iterable[B], clock: Clock) -> Generation | None:
+def measure_generation(
+    work: Callable[[B], object],
+    requests: Iterable[B],
+    clock: Clock,
+    *,
+    most_s: float = math.inf,
+    now: Callable[[], float] = perf_counter,
+) -> Generation | None:
     """Ask one request after the other, each waited for.
 
     Args:
         work: puts one request to the model, which has been warmed up.
         requests: of one sample each, on the model's device.
         clock: of the device.
+        most_s: seconds after which no new request begins; one always does.
+        now: the clock for `most_s`, in seconds.
 
     Returns:
         Medians over requests; `None` where the model does not mark its tokens, or makes none after the first.
     """
-    answers = []
+    answers: list[_Answer] = []
+    clock.settle()  # what was queued before is no part of the first request
+    begun = now()
     for request in requests:
+        if answers and now() - begun >= most_s:
+            break
         answer = _ask(work, request, clock)
         if answer is None:
             return None

@@ -13,6 +13,9 @@ B = TypeVar("B")
 LEAST_REQUESTS = 100
 """One request in a hundred is slower than p99."""
 
+MOST_REQUESTS = 10_000
+"""Every timing is kept in the record, and p99 has its interval from a few hundred on: more only swell the file."""
+
 
 def measure_latency(
     work: Callable[[B], object],
@@ -22,11 +25,12 @@ def measure_latency(
     seconds: float,
     batch_size: int = 1,
     least: int = LEAST_REQUESTS,
+    most: int = MOST_REQUESTS,
     most_s: float = math.inf,
     warm_up: Sequence[WarmUp] = (),
     now: Callable[[], float] = perf_counter,
 ) -> Latency:
-    """Time requests until `seconds` have passed and there are `least`.
+    """Time requests until `seconds` have passed and there are `least`, or there are `most`.
 
     The interval of p99 is null where the requests are too few for it, see `quantile_estimate`.
 
@@ -37,6 +41,7 @@ def measure_latency(
         seconds: to measure for.
         batch_size: samples of each request.
         least: requests at least.
+        most: requests at most, however few seconds have passed.
         most_s: seconds after which no new request begins, however few there are.
         warm_up: what the caller ran before, by shape.
         now: the clock, in seconds.
@@ -57,7 +62,7 @@ def measure_latency(
         end = now()
         times.append(end - start)
         passed = end - begun
-        if passed >= most_s or (passed >= seconds and len(times) >= least):
+        if passed >= most_s or len(times) >= most or (passed >= seconds and len(times) >= least):
             break
     return Latency(
         batch_size=batch_size,

@@ -43,7 +43,7 @@ class _Entry:
     peak: int
 
 
-@dataclass
+@dataclass(eq=False)
 class StagePeaks:
     """An observer that reads a high-water mark at the stages' boundaries and sets it back at each begin.
 

@@ -5,7 +5,7 @@ Times are in seconds, sizes in bytes, work in floating-point operations (a multi
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from mmbench.part import Count, Part, Rate, Seconds
 
@@ -26,14 +26,21 @@ class Estimate(Part):
 class WarmUp(Part):
     """What ran before the clock counted."""
 
-    first_s: Seconds = Field(description="the very first call, with its compilation, tuning and allocation")
+    first_s: Seconds = Field(
+        description="first call of this shape in the pass, with the compilation, tuning and allocation left for it; "
+        "in an evaluation the model has run before"
+    )
     iterations: Count = Field(description="calls after the first")
     seconds: Seconds = Field(description="their time")
     steady: bool = Field(description="the timings had settled before the time for it ran out")
 
 
 class ThroughputPass(Part):
-    """The model alone on batches that lie ready on its device; synchronised before and after each block only."""
+    """The model alone on batches that lie ready on its device.
+
+    The harness waits for the device before and after each block only; a task that reads its answers back waits for
+    them itself, batch by batch.
+    """
 
     batch_size: Count
     samples_per_s: Estimate
@@ -57,14 +64,23 @@ class StageTime(Part):
     """Time within one stage, without the stages within it, in an average iteration."""
 
     name: str
-    seconds: Estimate
-    host_s: Seconds = Field(description="until the host had queued the work; on the CPU the time itself")
+    seconds: Estimate = Field(
+        description="on a device with a queue between two events, so with what it idled waiting for the host"
+    )
+    host_s: Seconds = Field(
+        description="until the host had queued the work; on the CPU the time itself. Elsewhere, where it is about "
+        "as much as `seconds`, the host sets the pace, or the stage waits for the device"
+    )
     calls: Rate = Field(description="entries an iteration")
     iteration_s: list[Seconds] = Field(description="of each recorded iteration, in order")
 
 
 class Stages(Part):
-    """Where the time goes. Recorded iterations alternate with plain ones on the same batches."""
+    """Where the time goes. Recorded iterations alternate with plain ones on the same batches.
+
+    A task that reads its answers back leaves the device idle at the end of each iteration, so that the first stages of
+    the next take at least as long as the host needs to launch their work.
+    """
 
     batch_size: Count
     stages: list[StageTime] = Field(description="in order of first entry; what lies in none is `other`, last")
@@ -72,15 +88,24 @@ class Stages(Part):
     plain: Estimate
     sum_s: Seconds = Field(description="sum of the stages' seconds")
     sum_to_plain: Rate = Field(description="sum_s by plain; 1 where recording changes nothing")
-    idle_s: Seconds | None = Field(default=None, description="device idle between stages, waiting for the host")
     warm_up: list[WarmUp]
+
+    @model_validator(mode="before")
+    @classmethod
+    def _without_idle(cls, given: object) -> object:
+        """Read the first records too: they have an `idle_s`, always null, since events cannot tell idle from busy."""
+        if isinstance(given, dict) and given.get("idle_s", 0) is None:
+            return {name: value for name, value in given.items() if name != "idle_s"}
+        return given
 
 
 class Generation(Part):
     """Text made token by token."""
 
     first_token_s: Estimate = Field(description="from the request to the first token")
-    tokens_per_s: Estimate = Field(description="of one request after the first token")
+    tokens_per_s: Estimate = Field(
+        description="of one request after its first token; texts as long as the model makes them"
+    )
     tokens: Count = Field(description="tokens of all requests")
 
 

@@ -70,9 +70,12 @@ def in_stage(name: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
 
 @contextmanager
 def observed(observer: Observer) -> Iterator[None]:
-    """Tell `observer` of all stages within the context, and no other that was told before; of this process."""
+    """Tell `observer` of all stages within the context, and no other that was told before; of this process.
+
+    Contexts nest: the one that was entered last is left first.
+    """
     _observers.append(observer)
     try:
         yield
     finally:
-        _observers.remove(observer)
+        _observers.pop()

@@ -3,6 +3,12 @@
 A recorded iteration has marks at every stage's begin and end, a plain one only around the whole. Both alternate in the
 order plain, recorded, recorded, plain, each four of them on one batch, so that a drift of the machine falls on both;
 what recording costs shows as `sum_to_plain`.
+
+On a device with a queue the time of a stage is that between two events on its stream, so with what the device idled in
+between, waiting for the host. Work that reads its answers back, as a task's does, empties the queue at the end of each
+iteration: the next begins on an idle device, and until the host is ahead its stages take as long as their launches.
+Where a stage's seconds are about its `host_s`, the host sets the pace or the stage waits for the device itself; where
+they are more, the device sets it. Events cannot tell idle from busy: a trace can.
 """
 
 import math
@@ -16,7 +22,7 @@ from scipy.stats import t as student_t
 
 from mmbench.errors import HarnessError
 from mmbench.profile.clock import Clock
-from mmbench.profile.estimate import BLOCKS, LEVEL
+from mmbench.profile.estimate import BLOCKS, LEVEL, autocorrelation_widening
 from mmbench.profile.results import Estimate, Stages, StageTime, WarmUp
 from mmbench.profile.stage import OTHER, observed
 from mmbench.profile.stage_times import SelfTime, StageTimes, settling, whole
@@ -25,7 +31,7 @@ B = TypeVar("B")
 Floats = NDArray[np.float64]
 
 _BLOCKS = 2
-"""Of four iterations, in a round: so many are queued before the device is waited for."""
+"""Of four iterations, in a round, at the end of which the device is waited for and its events are read."""
 
 _FEWEST = 3
 """Blocks without which there is no interval."""
@@ -50,7 +56,8 @@ def measure_stages(
     disturbed iterations move nothing, and since all stages are averaged over the same iterations their values add up
     to that of the whole. Where batches differ in work this is the mean of those of middling work.
 
-    Intervals: Student's t over the same means of consecutive blocks of rounds, as in `estimate`.
+    Intervals: Student's t over the same means of consecutive blocks of rounds, widened by their autocorrelation, as in
+    `estimate`.
 
     Args:
         work: puts one batch to the model.
@@ -100,8 +107,6 @@ def _round(work: Callable[[B], object], batches: Sequence[B], clock: Clock, take
     recorded: list[StageTimes] = []
     try:
         with settling(clock):
-            # Not timed: after a wait the queue is empty, and the first iteration's device time would be the host's.
-            work(batches[0])
             for batch in batches:
                 for record in (False, True, True, False):
                     times = StageTimes(clock)
@@ -181,7 +186,8 @@ def estimate_together(wholes: Floats, values: Floats, rounds: int) -> list[Estim
     reach: list[float] | None = None
     if len(blocks) >= _FEWEST:
         each = np.stack([interquartile_mean(wholes[rows.ravel()], values[rows.ravel()]) for rows in blocks])
-        error = each.std(axis=0, ddof=1) / math.sqrt(len(blocks))
+        widening = np.array([autocorrelation_widening(column) for column in each.T])
+        error = each.std(axis=0, ddof=1) / math.sqrt(len(blocks)) * widening
         reach = (student_t.ppf((1 + LEVEL) / 2, len(blocks) - 1) * error).tolist()
     return [
         Estimate(
@@ -191,7 +197,7 @@ def estimate_together(wholes: Floats, values: Floats, rounds: int) -> list[Estim
             level=LEVEL,
             n=len(blocks),
             method="mean over the iterations whose whole time lies in the middle half; "
-            "t interval over such means of consecutive blocks of iterations",
+            "t interval over such means of consecutive blocks of iterations, widened by their autocorrelation",
         )
         for place, value in enumerate(means.tolist())
     ]

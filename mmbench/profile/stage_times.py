@@ -39,7 +39,7 @@ class SelfTime:
     calls: int
 
 
-@dataclass
+@dataclass(eq=False)
 class StageTimes:
     """An observer that sets a mark at every stage's begin and end; times are read once the clock has settled.
 

@@ -30,7 +30,7 @@ def warm_up(
         call: the work on one input.
         wait: waits until the device has done all queued work; called after each call.
         least_s: least seconds of warm-up, the first call not counted; clocks and caches settle in time, not in calls.
-        most_s: seconds after which it ends, steady or not, the first call not counted.
+        most_s: seconds, the first call counted, after which no further call is made, steady or not.
         now: the clock, in seconds.
 
     Returns:
@@ -45,7 +45,7 @@ def warm_up(
     end = begun
     while True:
         steady = is_steady(times)
-        if end - begun >= most_s or (steady and end - begun >= least_s):
+        if end - start >= most_s or (steady and end - begun >= least_s):
             break
         call()
         wait()

@@ -1,4 +1,7 @@
-"""Throughput: the model alone on batches that lie ready, without hooks, waited for once a block, never within one."""
+"""Throughput: the model alone on batches that lie ready, without hooks.
+
+The device is waited for before and after a block, never within one; work that reads its answers back waits by itself.
+"""
 
 import math
 from collections.abc import Callable, Sequence
@@ -52,18 +55,14 @@ class Throughput(Generic[B]):
 
     def run(self, seconds: float, *, least_blocks: int = 1, most_s: float = math.inf) -> None:
         """One round: blocks until `seconds` and `least_blocks` are reached or `most_s` have passed, at least one."""
-        begun = self._now()
+        begun, before = self._now(), len(self._seconds)
         if self._length is None:
-            self._length = self._block_length(seconds / max(1, least_blocks))
-        blocks = 0
+            self._length = self._calibrate(seconds / max(1, least_blocks), begun + most_s)
         while True:
-            samples, elapsed = self._block(self._length)
-            self._samples.append(samples)
-            self._seconds.append(elapsed)
-            blocks += 1
-            passed = self._now() - begun
-            if passed >= most_s or (passed >= seconds and blocks >= least_blocks):
+            passed, blocks = self._now() - begun, len(self._seconds) - before
+            if blocks and (passed >= most_s or (passed >= seconds and blocks >= least_blocks)):
                 return
+            self._keep(*self._block(self._length))
 
     def result(self, warm_up: Sequence[WarmUp] = ()) -> ThroughputPass:
         """What all rounds together found; samples/s is the median of the blocks.
@@ -90,18 +89,29 @@ class Throughput(Generic[B]):
         self._wait()
         return sum(self._sizes[index] for index in chosen), self._now() - start
 
-    def _block_length(self, share_s: float) -> int:
+    def _keep(self, samples: int, seconds: float) -> None:
+        self._samples.append(samples)
+        self._seconds.append(seconds)
+
+    def _calibrate(self, share_s: float, until: float) -> int:
         """Batches that take `block_s`, in whole turns through all batches where such blocks fit into `share_s`.
 
-        Blocks of whole turns have the same work, so that they differ by the machine alone.
+        Blocks of whole turns have the same work, so that they differ by the machine alone. The last trial is kept as a
+        block where it is as long as those to come, or there is no time for any after it: no new one begins at `until`.
         """
         length = 1
-        while (elapsed := self._block(length)[1]) < self._block_s:
+        while True:
+            samples, elapsed = self._block(length)
+            over = self._now() >= until
+            if over or elapsed >= self._block_s:
+                break
             # Aim a little past the mark, but grow at most tenfold: the first blocks may be slower than the rest.
             length = max(length + 1, min(10 * length, math.ceil(1.2 * length * self._block_s / max(elapsed, 1e-9))))
-        turns = math.ceil(length / len(self._batches))
-        fits = turns * len(self._batches) * elapsed / length <= max(share_s, self._block_s)
-        return turns * len(self._batches) if fits else length
+        whole = math.ceil(length / len(self._batches)) * len(self._batches)
+        chosen = whole if whole * elapsed / length <= max(share_s, self._block_s) else length
+        if over or chosen == length:
+            self._keep(samples, elapsed)
+        return chosen
 
 
 def measure_throughput(

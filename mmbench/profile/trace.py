@@ -1,8 +1,10 @@
 """A profiler's trace of a few batches, with the stages in it, for Perfetto or chrome://tracing."""
 
+import json
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TypeVar
 
 import torch
@@ -14,6 +16,9 @@ B = TypeVar("B")
 
 _WAIT, _WARM_UP, _ACTIVE = 1, 1, 3
 """Iterations: the profiler's own start is not of the model, and a trace of many is too long to read."""
+
+_OF_THE_MACHINE = ("host_name", "traceName")
+"""Keys that name a machine and a path on it."""
 
 
 class _Ranges:
@@ -39,7 +44,10 @@ def trace(work: Callable[[B], object], batches: Sequence[B], device: torch.devic
         device: the CPU, or an accelerator whose work is traced too.
 
     Returns:
-        What writes the trace to a file, as JSON.
+        What writes the trace to a file, as JSON, or raises `OSError`; the trace is ready, so nothing else can go wrong.
+
+    Raises:
+        OSError: the profiler could not export its trace.
     """
     activities = [ProfilerActivity.CPU, *([ProfilerActivity.CUDA] if device.type == "cuda" else [])]
     plan = schedule(wait=_WAIT, warmup=_WARM_UP, active=_ACTIVE, repeat=1)
@@ -47,4 +55,18 @@ def trace(work: Callable[[B], object], batches: Sequence[B], device: torch.devic
         for number in range(_WAIT + _WARM_UP + _ACTIVE):
             work(batches[number % len(batches)])
             profiler.step()
-    return lambda path: profiler.export_chrome_trace(str(path))
+    text = _export(profiler)
+
+    def write(path: Path) -> None:
+        path.write_text(text, encoding="utf-8")
+
+    return write
+
+
+def _export(profiler: profile) -> str:
+    """The trace without what names the machine."""
+    with TemporaryDirectory(prefix="mmbench-") as folder:
+        path = Path(folder) / "trace.json"
+        profiler.export_chrome_trace(str(path))
+        found = json.loads(path.read_text(encoding="utf-8"))
+    return json.dumps({name: value for name, value in found.items() if name not in _OF_THE_MACHINE}) + "\n"

@@ -28,4 +28,5 @@ class Cost(Passes):
     throughput: Throughput
     memory: Memory
     load_s: Seconds
-    wall_s: Seconds
+    wall_s: Seconds = Field(description="of loading and the pass that produced the scores")
+    passes_s: Seconds = Field(default=0.0, description="of the cost passes, which ran after it")

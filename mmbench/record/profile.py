@@ -1,10 +1,13 @@
-"""The record of `mmbench profile`: cost alone, as versioned JSON."""
+"""The record of `mmbench profile`: cost alone, as versioned JSON; `profile_record.schema.json` is exported from it."""
 
+from pathlib import Path
 from typing import Literal
 
 from mmbench.part import Json, Part, RunId, UtcDatetime
 from mmbench.profile.results import Passes
 from mmbench.record.schema import DatasetInfo, Environment, ModelInfo
+
+PROFILE_SCHEMA_FILE = Path(__file__).with_name("profile_record.schema.json")
 
 
 class ProfileRecord(Part):

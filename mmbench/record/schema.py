@@ -133,12 +133,12 @@ class RunRecord(Part):
         return self.model_dump_json(indent=2) + "\n"
 
 
-def json_schema() -> dict[str, Any]:
-    """JSON Schema (2020-12) of a record."""
-    schema = RunRecord.model_json_schema(mode="serialization")
+def json_schema(record: type[Part] = RunRecord) -> dict[str, Any]:
+    """JSON Schema (2020-12) of a type of record."""
+    schema = record.model_json_schema(mode="serialization")
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}
 
 
-def export_schema(path: Path = SCHEMA_FILE) -> None:
-    """Write `json_schema()` to a file; to be run after a change of the models."""
-    path.write_text(json.dumps(json_schema(), indent=2) + "\n", encoding="utf-8")
+def export_schema(path: Path = SCHEMA_FILE, record: type[Part] = RunRecord) -> None:
+    """Write `json_schema(record)` to a file; to be run after a change of the models."""
+    path.write_text(json.dumps(json_schema(record), indent=2) + "\n", encoding="utf-8")

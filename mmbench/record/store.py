@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -21,7 +21,9 @@ from pydantic import ValidationError
 
 from mmbench.errors import HarnessError, UsageError
 from mmbench.record.profile import ProfileRecord
-from mmbench.record.schema import SCHEMA_VERSION, RunRecord
+from mmbench.record.schema import RunRecord
+
+R = TypeVar("R", RunRecord, ProfileRecord)
 
 RECORD_FILE = "record.json"
 SAMPLES_FILE = "samples.parquet"
@@ -113,26 +115,15 @@ class Store:
         Raises:
             UsageError: no record, not a valid one, or one of a newer schema; names file and field.
         """
-        file = path / RECORD_FILE if path.is_dir() else path
-        text = _read(file)
-        try:
-            data: Any = json.loads(text)
-        except (ValueError, RecursionError) as error:
-            raise UsageError(f"{file} is not JSON: {error}") from error
-        found = data.get("schema_version") if isinstance(data, dict) else None
-        if isinstance(found, int) and found > SCHEMA_VERSION:
-            raise UsageError(
-                f"{file} has schema {found}; this mmbench ({version('mmbench')}) reads up to {SCHEMA_VERSION}: "
-                "upgrade mmbench"
-            )
-        if found is None:
-            raise UsageError(f"{file} is not a run record: it has no schema_version")
-        try:
-            return RunRecord.model_validate_json(text, strict=True)
-        except ValidationError as error:
-            first = error.errors()[0]
-            where = ".".join(map(str, first["loc"])) or "record"
-            raise UsageError(f"{file} is not a run record: {where}: {first['msg']}") from error
+        return _parse(path / RECORD_FILE if path.is_dir() else path, RunRecord, "run record")
+
+    def load_profile(self, path: Path) -> ProfileRecord:
+        """Read a profile from its file or its folder.
+
+        Raises:
+            UsageError: as `load`.
+        """
+        return _parse(path / PROFILE_FILE if path.is_dir() else path, ProfileRecord, "profile")
 
     def load_samples(self, path: Path) -> pa.Table:
         """Read the samples of a run from its folder or any file in it.
@@ -166,6 +157,29 @@ class Store:
 def _folder_name(name: str) -> str:
     """Turn a name into one folder: no separators, no leading dot, not too long; the record keeps the exact name."""
     return re.sub(r"[^\w.+=@-]+", "-", name).lstrip(".")[:_NAME_LENGTH] or "_"
+
+
+def _parse(file: Path, record: type[R], kind: str) -> R:
+    """Read a record of that type; `kind` is what errors call it."""
+    text = _read(file)
+    try:
+        data: Any = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise UsageError(f"{file} is not JSON: {error}") from error
+    found = data.get("schema_version") if isinstance(data, dict) else None
+    newest = record.model_fields["schema_version"].default
+    if isinstance(found, int) and found > newest:
+        raise UsageError(
+            f"{file} has schema {found}; this mmbench ({version('mmbench')}) reads up to {newest}: upgrade mmbench"
+        )
+    if found is None:
+        raise UsageError(f"{file} is not a {kind}: it has no schema_version")
+    try:
+        return record.model_validate_json(text, strict=True)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"])) or "record"
+        raise UsageError(f"{file} is not a {kind}: {where}: {first['msg']}") from error
 
 
 def _read(file: Path) -> str:

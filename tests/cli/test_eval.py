@@ -50,6 +50,18 @@ def test_text_tells_what_a_reader_needs(capsys: pytest.CaptureFixture[str]) -> N
     assert shown[-1] == "next: mmbench leaderboard"
 
 
+@pytest.mark.parametrize(("level", "is_full"), [("quick", False), ("full", True)])
+def test_cost_passes_are_told_as_fully_as_was_asked(
+    level: str, is_full: bool, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([*EVAL, "--cost", level]) == 0
+    shown = lines(capsys.readouterr().out)
+    for beginning in ("model alone ", "throughput ", "latency p50 ", "iteration ", "parameters 106,173", "memory "):
+        assert sum(line.startswith(beginning) for line in shown) == 1, beginning
+    for beginning in ("first call ", "work ", "machine ", "model size ", "data the model waits", "energy "):
+        assert sum(line.startswith(beginning) for line in shown) == is_full, beginning
+
+
 def test_json_is_the_stored_record_and_nothing_else(capfd: pytest.CaptureFixture[str]) -> None:
     assert main([*EVAL, "--json", "--output", "out"]) == 0
     printed = capfd.readouterr()

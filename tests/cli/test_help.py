@@ -12,7 +12,7 @@ import typer
 from mmbench.cli import app, main
 from mmbench.errors import HarnessError
 
-VERBS = ("eval", "train", "leaderboard", "list", "show", "doctor")
+VERBS = ("eval", "profile", "train", "leaderboard", "list", "show", "doctor")
 HEAVY = "torch transformers pandas pyarrow"
 
 
@@ -66,7 +66,10 @@ def test_version(capsys: pytest.CaptureFixture[str]) -> None:
     assert version[0].isdigit()
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["--version"], ["eval", "--help"], ["list"], ["list", "--json"]])
+@pytest.mark.parametrize(
+    "arguments",
+    [["--help"], ["--version"], ["eval", "--help"], ["profile", "--help"], ["list"], ["list", "--json"]],
+)
 def test_light_verbs_import_nothing_heavy(arguments: list[str]) -> None:
     code = (
         "import sys; from mmbench.cli import main; code = main(sys.argv[1:]); "

@@ -163,6 +163,23 @@ def test_run_is_shown_from_its_folder_or_its_record(run: Path, capsys: pytest.Ca
             assert line in lines
 
 
+def test_run_is_shown_with_all_that_its_cost_passes_found(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    example = Path(__file__).parents[1] / "record" / "example_record.json"
+    (tmp_path / "record.json").write_bytes(example.read_bytes())
+    assert main(["show", str(tmp_path)]) == 0
+    lines = [" ".join(line.split()) for line in capsys.readouterr().out.splitlines()]
+    for beginning in (
+        "model alone 1,280 samples/s",
+        "work at least",
+        "machine 50.0 GFLOP/s",
+        "scenario server",
+        "knee",
+    ):
+        assert sum(line.startswith(beginning) for line in lines) == 1, beginning
+    assert not any(line.startswith(("cost.latency", "cost.stages")) for line in lines)  # told already
+    assert "cost.load_s 0.4" in lines
+
+
 def test_run_as_json_is_its_record(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert shown(capsys, str(run)) == json.loads((run / "record.json").read_text(encoding="utf-8"))
 

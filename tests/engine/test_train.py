@@ -157,6 +157,14 @@ def test_early_stopping_keeps_the_best_epoch(scripted, right, best, epochs):
     assert int(model.steps) == trained.best.number
 
 
+@pytest.mark.parametrize("right", [{2}, set()], ids=["another was better", "none was"])
+def test_the_last_epoch_is_kept_where_that_is_asked_for(scripted, right):
+    trained, model = scripted(right, epochs=4, keep="last")
+    assert [epoch.number for epoch in trained.history if epoch.is_best] == [4]
+    _, tensors = read_weights(trained.path)
+    assert int(tensors["steps"]) == int(model.steps) == 4
+
+
 def test_validation_part_is_by_group_and_the_same_for_every_seed_and_length(scripted):
     shown = {}
     for key, options in {"short": {"limit": 300}, "seed": {"limit": 300, "seed": 7}, "long": {"limit": 600}}.items():

@@ -50,6 +50,10 @@ def test_warmup_is_that_of_the_schedule(schedule, warmup):
         ({"batch_size": -1}, "--batch-size must be at least 1, not -1"),
         ({"epochs": 0}, "--epochs must be at least 1, not 0"),
         ({"patience": 0}, "--patience must be at least 1, not 0"),
+        (
+            {"patience": 3, "keep": "last"},
+            "--patience stops at the best epoch, which --keep last does not keep; give one of them",
+        ),
         ({"threads": 0}, "--threads must be at least 1, not 0"),
         ({"workers": -1}, "--workers must be at least 0, not -1"),
         ({"seed": -1}, "--seed must be at least 0, not -1"),

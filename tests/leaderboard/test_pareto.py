@@ -90,9 +90,31 @@ def test_else_that_of_the_scoring_pass_decides_for_all(timed):
     assert "of the model alone" not in text
 
 
-def test_batch_sizes_that_differ_are_said(timed):
-    table = table_of(timed("a", 0.9, 10.0, batch_size=64), timed("b", 0.8, 20.0, batch_size=8))
-    assert "of the model alone, batch size 8 or 64." in shown(table)[1]
+def test_speeds_at_different_batch_sizes_have_no_front(timed):
+    one, other = timed("a", 0.9, 10.0, batch_size=64), timed("b", 0.8, 20.0, batch_size=8)
+    table = table_of(one, other)
+    assert on_front(table) == {"a": None, "b": None}
+    cells, text = shown(table)
+    assert "front" not in cells
+    assert "of the model alone, batch size 8 or 64." in text
+    assert "different batch sizes (8, 64): compare samples/s and memory with care; no Pareto front is marked." in text
+    assert "★" not in text
+    same = table_of(one, timed("b", 0.8, 20.0, batch_size=64))
+    assert on_front(same) == {"a": True, "b": True}
+    assert "different batch sizes" not in shown(same)[1]
+
+
+def test_batch_sizes_of_the_scoring_pass_count_where_its_speed_is_shown(timed):
+    def at(record, size):
+        return record.model_copy(update={"settings": record.settings | {"batch_size": size}})
+
+    alone = [timed("a", 0.9, 10.0), timed("b", 0.8, 20.0)]
+    assert on_front(table_of(*map(at, alone, [8, 64]))) == {"a": True, "b": True}  # both of the model at 64
+    scoring = [timed("a", 0.9, None, scoring=3.0), timed("b", 0.8, None, scoring=4.0)]
+    assert on_front(table_of(*map(at, scoring, [64, 64]))) == {"a": True, "b": True}
+    table = table_of(*map(at, scoring, [1024, 64]))
+    assert on_front(table) == {"a": None, "b": None}
+    assert "different batch sizes (64, 1,024)" in shown(table)[1]
 
 
 def test_a_run_without_costs_changes_nothing_and_is_never_on_the_front(timed):
@@ -132,6 +154,15 @@ def test_several_kinds_of_machine_have_no_front(timed):
     assert "2 kinds of machine" in text
     assert "no Pareto front is marked" in text
     assert "★" not in text
+
+
+def test_runs_on_several_devices_of_a_machine_have_no_front(timed):
+    here, there = timed("a", 0.9, 10.0), timed("b", 0.8, 5.0)
+    assert on_front(table_of(here, there)) == {"a": True, "b": False}
+    there = there.model_copy(update={"settings": there.settings | {"device": "cuda"}})
+    table = table_of(here, there)
+    assert on_front(table) == {"a": None, "b": None}
+    assert "2 kinds of machine" in shown(table)[1]
 
 
 def test_one_row_is_no_contest(timed):

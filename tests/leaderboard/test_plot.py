@@ -56,6 +56,15 @@ def test_the_verb_draws_beside_its_table(save, make):
     assert Path("front.svg").read_text(encoding="utf-8").startswith("<?xml")
 
 
+@pytest.mark.parametrize(("path", "why"), [("no/front.svg", "there is no folder no"), ("dir.svg", "it is a folder")])
+def test_a_file_that_cannot_be_is_refused_before_anything_is_read(save, path, why):
+    save()
+    Path("dir.svg").mkdir()
+    result = CliRunner().invoke(app, ["--plot", path])
+    assert isinstance(result.exception, UsageError)
+    assert str(result.exception) == f"cannot write {path}: {why}"
+
+
 def test_another_suffix_is_refused_before_anything_is_read(save):
     save()
     result = CliRunner().invoke(app, ["--plot", "front.pdf"])

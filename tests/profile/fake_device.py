@@ -15,6 +15,7 @@ class FakeDevice:
         idle_from: when the device will have done all that is queued.
         waits: how often the host waited.
         made: how many events there are.
+        stream: of its queue; events are recorded on no other.
     """
 
     def __init__(self, monkeypatch, record_s=0.0):
@@ -22,12 +23,13 @@ class FakeDevice:
         self.idle_from = 0.0
         self.waits = 0
         self.made = 0
+        self.stream = object()
         self._record_s = record_s
         monkeypatch.setattr("mmbench.profile.clock.perf_counter", lambda: self.now)
 
     def clock(self):
         """For work that is queued by `run`."""
-        return EventClock(self.make_event, self.synchronize)
+        return EventClock(self.make_event, lambda event: event.record(self.stream), self.synchronize)
 
     def host_clock(self):
         """For work that the host does itself, by `busy`."""
@@ -63,7 +65,9 @@ class FakeEvent:
         self._passed = None
         self._recorded_after = None
 
-    def record(self):
+    def record(self, stream=None):
+        if stream is not self._device.stream:
+            raise WrongOrderError("recorded on a stream of another device")
         if self._recorded_after == self._device.waits:
             raise WrongOrderError("recorded again before the device was waited for, so that the first time is lost")
         self._passed = self._device.pass_event()

@@ -60,20 +60,23 @@ def test_marks_are_read_after_settling_only(device):
         clock.seconds(start, later)
 
 
-def test_fake_device_fails_on_other_wrong_orders(device):
+def test_fake_device_fails_on_other_wrong_orders(device, monkeypatch):
     event, other = device.make_event(), device.make_event()
-    event.record()
+    event.record(device.stream)
     device.run(1.0)
     with pytest.raises(WrongOrderError, match="first time is lost"):
-        event.record()
+        event.record(device.stream)
     device.synchronize()
     with pytest.raises(WrongOrderError, match="never recorded"):
         event.elapsed_time(other)
-    other.record()
+    other.record(device.stream)
     device.synchronize()
     with pytest.raises(WrongOrderError, match="later event to the earlier"):
         other.elapsed_time(event)
     assert event.elapsed_time(other) == 1000.0
+    for stream in ((), (FakeDevice(monkeypatch).stream,)):
+        with pytest.raises(WrongOrderError, match="of another device"):
+            event.record(*stream)
 
 
 def test_marking_does_not_wait(device):
@@ -108,6 +111,22 @@ def test_each_device_has_its_clock():
     assert isinstance(make_clock(torch.device("cuda:0")), EventClock)
 
 
+def test_marks_are_those_of_the_clocks_own_device_whichever_is_current(monkeypatch):
+    first, second = FakeDevice(monkeypatch), FakeDevice(monkeypatch)
+    devices = {None: first, torch.device("cuda:0"): first, torch.device("cuda:1"): second}
+    monkeypatch.setattr("torch.Event", lambda device, enable_timing: devices[device].make_event())
+    monkeypatch.setattr("torch.accelerator.current_stream", lambda device=None: devices[device].stream)
+    monkeypatch.setattr("torch.accelerator.synchronize", lambda device=None: devices[device].synchronize())
+    clock = make_clock(torch.device("cuda:1"))
+    start = clock.mark()
+    first.run(8.0)
+    second.run(2.0)
+    end = clock.mark()
+    clock.settle()
+    assert clock.seconds(start, end) == 2.0
+    assert (first.made, first.waits) == (0, 0)
+
+
 @pytest.mark.cuda
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 def test_cuda_clock_sees_queued_work():
@@ -125,4 +144,20 @@ def test_cuda_clock_sees_queued_work():
     one, twenty = (clock.seconds(start, end) for start, end in pairwise(marks))
     assert 0 < one < twenty
     assert queued < one + twenty
+    clock.release()
+
+
+@pytest.mark.cuda
+@pytest.mark.skipif(torch.cuda.device_count() < 2, reason="needs two CUDA devices")
+def test_cuda_clock_of_the_second_device_sees_its_work():
+    device = torch.device("cuda:1")
+    clock = make_clock(device)
+    x = torch.ones(4096, 4096, device=device)
+    x @ x  # loads the kernel
+    start = clock.mark()
+    for _ in range(20):
+        x @ x
+    end = clock.mark()
+    clock.settle()
+    assert clock.seconds(start, end) > end.host_s - start.host_s
     clock.release()

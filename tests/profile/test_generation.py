@@ -55,15 +55,25 @@ def test_slower_tokens_and_slower_reading_show_each_for_itself(device):
 
 def test_requests_are_waited_for_one_by_one_and_events_pooled(device):
     measure_generation(writer(device.run), [4] * 10, device.clock())
-    assert device.waits == 10
+    assert device.waits == 1 + 10  # before the first, and for each
     assert device.made == 2 * (1 + 3 + 3)
 
 
 def test_a_request_starts_on_an_idle_device(device):
-    """What the last request left in the queue is no part of the time to the first token."""
-    slow_end = measure_generation(writer(device.run), [2] * 3, device.clock())
-    assert slow_end.first_token_s.high is None or slow_end.first_token_s.high == pytest.approx(1.75)
-    assert slow_end.first_token_s.value == pytest.approx(1.75)
+    """So that launching its first work counts in each of them: behind the work of another it would be hidden."""
+    device.run(16.0)
+    found = measure_generation(writer(lambda seconds: device.run(seconds, host_s=0.125)), [2] * 5, device.clock())
+    first = found.first_token_s
+    assert (first.low, first.value, first.high) == pytest.approx((1.875, 1.875, 1.875))
+
+
+@pytest.mark.parametrize(("most_s", "asked"), [(0.0, 1), (10.0, 1), (10.5, 2), (100.0, 5)])
+def test_no_request_begins_once_the_time_is_over(device, most_s, asked):
+    """A request of three tokens takes 10.25 s."""
+    host, now = device.host_clock(), lambda: device.now
+    found = measure_generation(writer(device.busy), [3] * 5, host, most_s=most_s, now=now)
+    assert found.tokens == 3 * asked
+    assert device.now == 10.25 * asked
 
 
 def test_models_that_do_not_mark_tokens_have_none(device):

@@ -1,6 +1,6 @@
 import pytest
 
-from mmbench.profile.latency import measure_latency
+from mmbench.profile.latency import MOST_REQUESTS, measure_latency
 from mmbench.profile.results import WarmUp
 
 
@@ -63,6 +63,13 @@ def test_it_lasts_for_the_seconds_and_the_least_count() -> None:
     assert len(many.request_s) == 10
     _, capped = _measure([0.5], seconds=1.0, least=10, most_s=2.0)
     assert len(capped.request_s) == 4
+
+
+def test_of_a_fast_model_no_more_are_kept_than_a_record_can_hold() -> None:
+    _, found = _measure([0.0009765625], seconds=100.0)
+    assert len(found.request_s) == MOST_REQUESTS
+    _, fewer = _measure([0.5], seconds=100.0, least=50, most=30)
+    assert len(fewer.request_s) == 30
 
 
 def test_warm_ups_stand_in_the_result() -> None:

@@ -2,8 +2,9 @@
 
 import pytest
 
-from mmbench.profile.stage import stage
-from mmbench.profile.stage_times import record_stages
+from mmbench.profile.clock import HostClock
+from mmbench.profile.stage import observed, stage
+from mmbench.profile.stage_times import StageTimes, record_stages
 
 
 def test_stages_are_recorded_in_order_of_appearance():
@@ -43,6 +44,30 @@ def test_inner_recording_has_its_own_and_gives_back():
         with stage("outer"):
             pass
     assert (list(outer.seconds), list(inner.seconds)) == (["outer"], ["inner"])
+
+
+def test_inner_observer_is_left_first_though_both_look_the_same():
+    clock = HostClock()
+    outer, inner = StageTimes(clock), StageTimes(clock)
+    with observed(outer):
+        with observed(inner):
+            pass
+        with stage("outer"):
+            pass
+    assert (list(outer.seconds), list(inner.seconds)) == (["outer"], [])
+    assert outer != StageTimes(clock, outer.spans)
+
+
+def test_the_same_observer_within_itself_is_left_once_a_context():
+    times = StageTimes()
+    with observed(times):
+        with observed(times), stage("inner"):
+            pass
+        with stage("outer"):
+            pass
+    with stage("after"):
+        pass
+    assert list(times.seconds) == ["inner", "outer"]
 
 
 def test_stage_that_fails_is_recorded_and_recording_ends():

@@ -57,12 +57,21 @@ def test_it_goes_on_until_timings_settle() -> None:
 def test_what_never_settles_ends_at_the_cap_and_says_so() -> None:
     found = _warm(_Machine(lambda call: 0.01 * 1.02**call), 0.1, 3.0)
     assert not found.steady
-    assert 3.0 <= found.seconds < 3.2
+    assert 3.0 <= found.first_s + found.seconds < 3.2
 
 
-def test_no_time_at_all_leaves_the_first_call_alone() -> None:
-    found = _warm(_Machine(lambda _: 0.5), 0.0, 0.0)
+@pytest.mark.parametrize(("least_s", "most_s"), [(0.0, 0.0), (0.1, 0.5), (1.0, 0.25)])
+def test_where_the_first_call_takes_all_the_time_it_stays_alone(least_s: float, most_s: float) -> None:
+    machine = _Machine(lambda _: 0.5)
+    found = _warm(machine, least_s, most_s)
     assert (found.iterations, found.seconds, found.steady) == (0, 0.0, False)
+    assert (machine.calls, found.first_s) == (1, 0.5)
+
+
+def test_the_first_call_counts_towards_the_cap() -> None:
+    machine = _Machine(lambda _: 1.0)
+    assert _warm(machine, 0.5, 3.0).iterations == 2
+    assert machine.time == 3.0
 
 
 @pytest.mark.parametrize(

@@ -82,9 +82,33 @@ def test_a_turn_too_long_for_ten_blocks_is_cut_and_no_batch_is_left_out() -> Non
 def test_a_slow_model_runs_ten_blocks_whatever_the_seconds_unless_capped() -> None:
     assert len(_measure(_Device(1.0), [10], seconds=5.0).block_s) == 10
     capped = _measure(_Device(1.0), [10], seconds=5.0, most_s=25.0)
-    assert len(capped.block_s) == 2
+    assert len(capped.block_s) == 3
     assert capped.samples_per_s.low is None
     assert len(_measure(_Device(1.0), [10], seconds=5.0, most_s=0.0).block_s) == 1
+
+
+def test_no_batch_of_a_slow_model_is_measured_in_vain() -> None:
+    device = _Device(1.0)
+    found = _measure(device, [10, 20], seconds=5.0)
+    assert sum(found.block_samples) == sum(device.asked)
+    assert sum(found.block_s) == device.time
+
+
+def test_a_trial_of_other_length_than_the_blocks_is_not_among_them() -> None:
+    device = _Device(0.01)
+    found = _measure(device, [10, 20], seconds=10.0)
+    assert set(found.block_samples) == {30}
+    assert sum(device.asked) == sum(found.block_samples) + 10
+
+
+def test_looking_for_a_length_ends_when_the_time_is_over() -> None:
+    device = _Device(0.0001)
+    found = _measure(device, [1], seconds=1.0, most_s=0.0)
+    assert (device.asked, found.block_samples) == ([1], [1])
+    device = _Device(0.0001)
+    found = _measure(device, [1], seconds=1.0, most_s=0.0005)
+    assert device.time == pytest.approx(0.0011)  # a trial of one, then the one of ten that crosses the line
+    assert found.block_samples == [10]
 
 
 def test_a_slow_spell_moves_the_interval_and_not_the_median() -> None:

@@ -6,6 +6,7 @@ import jsonschema
 import pytest
 from pydantic import ValidationError
 
+from mmbench.record.profile import PROFILE_SCHEMA_FILE, ProfileRecord
 from mmbench.record.schema import SCHEMA_FILE, RunRecord, json_schema
 
 
@@ -21,10 +22,22 @@ def test_exported_schema_is_that_of_the_models():
     )
 
 
-def test_exported_schema_is_valid_and_accepts_a_record(record):
-    schema = json.loads(SCHEMA_FILE.read_text(encoding="utf-8"))
+def test_exported_schema_of_profiles_is_that_of_the_models():
+    exported = json.loads(PROFILE_SCHEMA_FILE.read_text(encoding="utf-8"))
+    assert exported == json_schema(ProfileRecord), (
+        'write it again: python -c "from mmbench.record.schema import export_schema; '
+        'from mmbench.record.profile import *; export_schema(PROFILE_SCHEMA_FILE, ProfileRecord)"'
+    )
+
+
+@pytest.mark.parametrize("file", [SCHEMA_FILE, PROFILE_SCHEMA_FILE])
+def test_exported_schema_is_valid_and_accepts_its_records_alone(record, profile, file):
+    schema = json.loads(file.read_text(encoding="utf-8"))
     jsonschema.Draft202012Validator.check_schema(schema)
-    jsonschema.validate(json.loads(record.to_json()), schema)
+    own, other = (record, profile) if file == SCHEMA_FILE else (profile, record)
+    jsonschema.validate(json.loads(own.to_json()), schema)
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate(json.loads(other.to_json()), schema)
 
 
 def test_text_has_every_key_in_order(example_text, record):

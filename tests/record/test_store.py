@@ -167,9 +167,40 @@ def test_bad_records_are_refused_in_one_line(tmp_path, example_text, change, mes
     assert "\n" not in str(caught.value)
 
 
+def test_round_trip_of_a_profile(tmp_path, profile):
+    store = Store(tmp_path / "results")
+    folder = store.save_profile(profile)
+    assert files(folder) == ["profile.json"]
+    assert store.load_profile(folder) == store.load_profile(folder / "profile.json") == profile
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda text: text.replace('"schema_version": 1', '"schema_version": 2'), r"schema 2.*reads up to 1: upgrade"),
+        (
+            lambda text: text.replace('"schema_version": 1', '"version": 1'),
+            "is not a profile: it has no schema_version",
+        ),
+        (lambda text: text.replace('"cost"', '"costs"'), r"is not a profile: cost: Field required"),
+        (lambda text: text[:300], "is not JSON"),
+    ],
+    ids=["newer", "unversioned", "missing", "truncated"],
+)
+def test_bad_profiles_are_refused_in_one_line(tmp_path, profile, change, message):
+    file = tmp_path / "profile.json"
+    file.write_text(change(profile.to_json()), encoding="utf-8")
+    with pytest.raises(UsageError, match=message) as caught:
+        Store(tmp_path).load_profile(tmp_path)
+    assert str(file) in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
 def test_unreadable_records_and_samples_are_refused(tmp_path, example_text):
     with pytest.raises(UsageError, match=r"cannot read .*record.json: No such file"):
         Store(tmp_path).load(tmp_path)
+    with pytest.raises(UsageError, match=r"cannot read .*profile.json: No such file"):
+        Store(tmp_path).load_profile(tmp_path)
     with pytest.raises(UsageError, match=r"cannot read .*samples.parquet"):
         Store(tmp_path).load_samples(tmp_path)
     (tmp_path / "record.json").write_bytes(b"\xff\xfe\x00")
