@@ -114,7 +114,8 @@ def _sum(stages: Stages) -> str:
     told = f"stages sum to {percent(stages.sum_to_plain)} of that"
     if abs(stages.sum_to_plain - 1) <= _DIFFERENCE:
         return told
-    why = "recording slows this model" if stages.sum_to_plain > 1 else "timings are uneven here"
+    slower = "recording slows this model, or " if stages.sum_to_plain > 1 else ""
+    why = f"{slower}timings are uneven here"
     return f"[yellow]{told}: {why}, so read shares, not milliseconds[/]"
 
 
@@ -132,6 +133,9 @@ def _work(passes: Passes) -> list[Line]:
         of = f"{name_of(peak.dtype)}, {plural(peak.threads, 'thread')}"
         told = f"{si(peak.flops_per_s, 'FLOP/s')} ({of}) and {si(peak.bytes_per_s, 'B/s')}, measured"
         lines.append(("machine", told))
+        if any(point.share > 1 + _DIFFERENCE for point in roofline.points):
+            above = "above 100 % of the roofline: data in caches, or a machine that was busy when its peak was measured"
+            lines.append(("", f"[yellow]{above}[/]"))
         if peak.bytes_per_s:
             ridge = digits(peak.flops_per_s / peak.bytes_per_s)
             lines.append(("", f"below {ridge} FLOP/byte memory sets the limit, above it the arithmetic"))
@@ -161,7 +165,7 @@ def _memory(passes: Passes) -> list[Line]:
     if found is None:
         return []
     told = f"{memory(found.peak_bytes)} peak, {memory(found.delta_bytes)} of it for a batch of {found.batch_size:,}"
-    lines = [("memory", f"{told} ({name_of(found.method)})")]
+    lines = [("memory", f"{told} ({name_of(found.method.partition(';')[0])})")]
     if found.reserved_bytes is not None:
         lines.append(("", f"{memory(found.reserved_bytes)} held by the allocator"))
     if found.process_bytes is not None:
@@ -206,7 +210,12 @@ def _knee(passes: Passes) -> list[Line]:
     sweep = passes.sweep
     if sweep is None or sweep.knee is None:
         return []
-    return [("knee", f"batch size {sweep.knee:,}: a larger one gains at most {percent(sweep.tolerance)}")]
+    larger = [point for point in sweep.points if point.batch_size > sweep.knee]
+    if any(point.samples_per_s for point in larger):
+        why = f"a larger one gains at most {percent(sweep.tolerance)}, or no more than chance explains"
+    else:
+        why = "no larger one worked" if larger else "the largest that was tried, so larger ones may be faster"
+    return [("knee", f"batch size {sweep.knee:,}: {why}")]
 
 
 def _scenario(passes: Passes) -> list[Line]:

@@ -13,12 +13,15 @@ from rich.table import Table
 from mmbench.cli.units import bar, digits, memory, percent, si
 from mmbench.errors import printable
 from mmbench.leaderboard.cells import MISSING
-from mmbench.profile.results import MemoryPass, Passes, Sweep
+from mmbench.profile.results import Estimate, MemoryPass, Passes, Sweep
 
 WHOLE = "whole"
 """Name of the roofline point of the model, and of the last row here."""
 
-_BARS = (24, 16, 10, 6)
+_BARS = (24, 16, 10, 6, 0)
+_LEAST_NAME = 8
+"""Columns of the terminal that a name keeps, however narrow it is."""
+
 _UNLIMITED = 10_000
 
 
@@ -106,10 +109,12 @@ def sweep_table(found: Sweep, console: Console) -> Table:
     """Throughput by batch size, with the knee marked and what failed in its place."""
     speeds = [point.samples_per_s.value for point in found.points if point.samples_per_s]
     fastest = max(speeds, default=0.0)
+    with_intervals = any(point.samples_per_s and point.samples_per_s.low is not None for point in found.points)
     with_memory = any(point.peak_bytes is not None for point in found.points)
 
     def build(width: int) -> Table:
-        headers = ("batch size", "samples/s", "", "ms a batch", *(["peak memory"] if with_memory else []))
+        between = ["95 % interval"] if with_intervals else []
+        headers = ("batch size", "samples/s", *between, "", "ms a batch", *(["peak memory"] if with_memory else []))
         table = _table(*headers, numeric_first=True)
         table.add_column("", overflow="fold")
         for point in found.points:
@@ -121,6 +126,7 @@ def sweep_table(found: Sweep, console: Console) -> Table:
             table.add_row(
                 f"{point.batch_size:,}",
                 _or_missing(speed, digits),
+                *([_interval(point.samples_per_s)] if with_intervals else []),
                 _bar(_share(speed, fastest), width, console),
                 _milliseconds(point.latency_s),
                 *([memory(point.peak_bytes)] if with_memory else []),
@@ -172,7 +178,7 @@ def _stage_rows(passes: Passes) -> list[_StageRow]:
 def _table(first: str, *others: str, numeric_first: bool = False) -> Table:
     """Numbers to the right; a column without a header holds bars."""
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    table.add_column(first, justify="right" if numeric_first else "left", overflow="fold")
+    table.add_column(first, justify="right" if numeric_first else "left", overflow="fold", min_width=_LEAST_NAME)
     for header in others:
         table.add_column(header, justify="right" if header else "left", no_wrap=True)
     return table
@@ -192,6 +198,12 @@ def _bar(share: float | None, width: int, console: Console, name: str = "") -> s
     if share is None or name == WHOLE:
         return ""
     return f"[cyan]{bar(share, width, console.options.ascii_only)}[/]"
+
+
+def _interval(speed: Estimate | None) -> str:
+    if speed is None or speed.low is None or speed.high is None:
+        return MISSING
+    return f"{digits(speed.low)} – {digits(speed.high)}"
 
 
 def _share(value: float | None, total: float) -> float | None:

@@ -86,7 +86,7 @@ def eval_(
         CostLevel,
         typer.Option(
             "--cost",
-            help="Cost passes after the scores: some seconds where a batch takes none, or `full` for more, and longer.",
+            help="Cost passes after the scores; some seconds if a batch takes milliseconds, `full` for more.",
         ),
     ] = CostLevel.QUICK,
     stage: StageOption = None,

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.markup import escape
 
 from mmbench.cli.console import DataOption, JsonOption, PluginOption, console, load_plugins, print_line
 from mmbench.cli.run_options import (
@@ -78,7 +79,8 @@ def profile(
     cost: Annotated[
         ProfileLevel,
         typer.Option(
-            "--cost", help="Some seconds where a batch takes none, or longer and with data, roofline and energy."
+            "--cost",
+            help="some seconds where a batch takes milliseconds, or longer and with data, roofline and energy.",
         ),
     ] = ProfileLevel.FULL,
     stage: StageOption = None,
@@ -141,7 +143,9 @@ def profile(
     else:
         from mmbench.cli.report import print_profile
 
-        print_profile(found.record, found.folder, console())
+        out = console()
+        print_profile(found.record, found.folder, out)
+        out.print(f"[dim]next: mmbench show {escape(str(found.folder))}[/]", soft_wrap=True)
     if plot is not None:  # last, so that a figure that fails takes nothing with it
         from mmbench.cli.cost_plot import plot_cost
 

@@ -105,7 +105,7 @@ class EvalBar(_Bar, EvalProgress):
 
     def cost_pass(self, name: str) -> None:
         """Show what is measured."""
-        self.bar.update(self.task, description=f"cost: {name}")
+        self.bar.reset(self.task, description=f"cost: {name}", total=None)
 
     def note(self, message: str) -> None:
         """Print it."""

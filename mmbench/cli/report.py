@@ -13,6 +13,7 @@ from mmbench.errors import printable
 from mmbench.leaderboard.cells import MISSING, count, number, size
 from mmbench.record.profile import ProfileRecord
 from mmbench.record.schema import GIVEN, DatasetInfo, MetricValue, RunRecord
+from mmbench.record.store import PROFILE_FILE, TRACE_FILE
 
 if TYPE_CHECKING:
     from mmbench.engine.score import Comparison
@@ -46,7 +47,10 @@ def print_profile(record: ProfileRecord, folder: Path | None, console: Console) 
     console.print(f"\n[bold]{name}[/] · {escape(record.task)} · {data}, cost alone\n")
     print_cost(record.cost, console)
     if folder is not None:
-        console.print(f"record       {escape(str(folder / 'profile.json'))}", soft_wrap=True)
+        if (folder / TRACE_FILE).is_file():
+            trace = escape(str(folder / TRACE_FILE))
+            console.print(f"trace        {trace} (for ui.perfetto.dev or chrome://tracing)", soft_wrap=True)
+        console.print(f"record       {escape(str(folder / PROFILE_FILE))}", soft_wrap=True)
 
 
 def print_differences(comparison: "Comparison", console: Console) -> None:
@@ -119,7 +123,8 @@ def _cost_lines(record: RunRecord, full: bool) -> list[str]:
     return [
         f"throughput   {cost.throughput.samples_per_s:,.0f} samples/s (quality pass, decoding included)",
         *([] if pace is None else [f"real time    {pace:,.1f} s of audio a second"]),
-        f"wall time    {cost.wall_s:.1f} s, of which loading {cost.load_s:.1f} s",
+        f"wall time    {cost.wall_s:.1f} s, of which loading {cost.load_s:.1f} s"
+        + (f"; the cost passes {cost.passes_s:.1f} s more" if cost.passes_s else ""),
         f"peak memory  {size(cost.memory.peak_bytes)} ({escape(cost.memory.method)})",
         *([] if full and cost.static_memory else [f"parameters   {count(record.model.parameters)}"]),
         f"weights      {escape(record.model.weights.source) if record.model.weights else MISSING}",

@@ -36,7 +36,7 @@ def sweep(measure: Callable[[int], SweepPoint], sizes: Iterable[int], *, toleran
         except Exception as error:  # whatever it is, it is the result at this size
             if is_out_of_memory(error):
                 full = size
-            points.append(_failed(size, _reason(error)))
+            points.append(_failed(size, "out of memory" if full else _reason(error)))
     rates = {point.batch_size: point.samples_per_s for point in points if point.samples_per_s is not None}
     return Sweep(points=points, knee=find_knee(rates, tolerance), tolerance=tolerance)
 

@@ -10,7 +10,7 @@ from rich.console import Console
 from mmbench.cli.cost_report import print_cost
 from mmbench.cli.report import print_profile, print_run
 from mmbench.cli.units import bar, digits, duration, memory, percent, plural, si
-from mmbench.profile.results import Passes
+from mmbench.profile.results import Estimate, Passes, Sweep, SweepPoint
 from mmbench.record.profile import ProfileRecord
 from mmbench.record.schema import RunRecord
 
@@ -76,7 +76,7 @@ def test_all_parts_of_the_example_are_told(parts):
         "data the model waits for it 20 % of the time (256 samples, 1 worker)",
         "a sample: decode 400 µs",
         "energy 10.0 mJ a sample (RAPL package-0)",
-        "knee batch size 1: a larger one gains at most 10 %",
+        "knee batch size 1: no larger one worked",
         "scenario server: 3 queries of 1 sample, 100 samples/s",
         "100 queries/s arrive at random, the model busy 40 % of the time",
         "p99 keeps to its bound of 100 ms",
@@ -262,3 +262,23 @@ def test_run_and_profile_have_it_in_their_reports(record, tmp_path):
 )
 def test_numbers_as_people_read_them(text, expected):
     assert text == expected
+
+
+@pytest.mark.parametrize(
+    ("sizes", "failed", "told"),
+    [
+        ((1, 8), (), "knee batch size 8: the largest that was tried, so larger ones may be faster"),
+        ((1, 8), (64,), "knee batch size 8: no larger one worked"),
+        ((8, 64), (), "knee batch size 8: a larger one gains at most 10 %, or no more than chance explains"),
+    ],
+)
+def test_a_knee_is_told_with_what_it_rests_on(sizes, failed, told):
+    rate = Estimate(value=100.0, low=90.0, high=110.0, level=0.95, n=10, method="median")
+    points = [SweepPoint(batch_size=size, samples_per_s=rate, latency_s=0.1, peak_bytes=None) for size in sizes]
+    points += [
+        SweepPoint(batch_size=size, samples_per_s=None, latency_s=None, peak_bytes=None, failure="out of memory")
+        for size in failed
+    ]
+    text = report(Passes(sweep=Sweep(points=points, knee=8, tolerance=0.1)))
+    assert told in " ".join(text.split())
+    assert "90.0 – 110" in text
