@@ -97,15 +97,15 @@ def print_known_work(model: Classifies, batches: Sequence[Batch], seconds: float
 
 
 def make_work(device: torch.device, seconds: float) -> Callable[[], None]:
-    """Products of matrices for about so long."""
-    left, right, out = (torch.randn(192, 192, device=device) for _ in range(3))
+    """Products of matrices for about so long, which are small: larger ones would push other stages out of the caches."""
+    left, right, out = (torch.randn(48, 48, device=device) for _ in range(3))
 
     def multiply(times: int) -> None:
         for _ in range(times):
             torch.mm(left, right, out=out)
 
-    multiply(100)
-    times = round(seconds / (timed(lambda: multiply(1000)) / 1000))
+    multiply(1000)
+    times = round(seconds / (timed(lambda: multiply(5000)) / 5000))
     return lambda: multiply(times)
 
 

@@ -180,6 +180,7 @@ def test_every_option_reaches_the_run(tmp_path: Path, capsys: pytest.CaptureFixt
         "warmup": 0.2,
         "weight_decay": 0.001,
         "patience": 1,
+        "keep": "best",
         "validation": 0.3,
         "modality_dropout": 0.1,
         "label_smoothing": 0.1,
