@@ -97,7 +97,7 @@ def print_known_work(model: Classifies, batches: Sequence[Batch], seconds: float
 
 
 def make_work(device: torch.device, seconds: float) -> Callable[[], None]:
-    """Products of matrices for about so long, which are small: larger ones would push other stages out of the caches."""
+    """Products of matrices for about so long; small ones, since larger push other stages' data out of the caches."""
     left, right, out = (torch.randn(48, 48, device=device) for _ in range(3))
 
     def multiply(times: int) -> None:
