@@ -14,7 +14,7 @@ from time import perf_counter
 import torch
 from quality import Prepared, parser, prepare
 
-from mmbench.fusion_model import FusionFactory
+from mmbench.fusion_factory import FusionFactory
 from mmbench.model import Batch, BuildOptions, Classifies
 from mmbench.profile.clock import make_clock
 from mmbench.profile.device import synchronize

@@ -10,6 +10,7 @@ from typing import Any, ClassVar, Self
 
 from torch import Tensor, nn
 
+from mmbench.attention import Places
 from mmbench.checkpoint import Header, file_sha256, load_tensors, read_weights
 from mmbench.errors import UsageError, unknown_name
 from mmbench.model import BuildOptions
@@ -81,6 +82,15 @@ class Encoder(nn.Module, ABC):
     def length(self, value: Any) -> int:
         """How many tokens a value gives, so that like is batched with like; 0 where all give as many."""
         return 0
+
+    def places(self, value: Any, count: int) -> Places | None:
+        """What the `count` tokens of a value are, for people who look at attention; `None` where that cannot be told.
+
+        Args:
+            value: a raw value that `prepare` took.
+            count: its tokens, those under a mask left out.
+        """
+        return None
 
     @abstractmethod
     def prepare(self, values: Sequence[Any]) -> tuple[Tensor, Tensor]:

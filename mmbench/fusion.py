@@ -34,10 +34,12 @@ class Fusion(nn.Module, ABC):
         level: `"feature"`: tokens of encoders in, one vector for the head out. `"decision"`: each modality has gone
             through a head of its own, so D is the number of classes, T is 1, and the result is logits.
         arity: least and greatest number of modalities; `None` for no upper bound.
+        attends: whether it tells its weights over tokens or modalities (`mmbench.attention`).
     """
 
     level: ClassVar[Literal["feature", "decision"]] = "feature"
     arity: ClassVar[tuple[int, int | None]] = (1, None)
+    attends: ClassVar[bool] = False
 
     def __init__(self, modalities: Sequence[str], width: int) -> None:
         """Args:

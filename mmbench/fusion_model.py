@@ -2,24 +2,22 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
-from itertools import chain, combinations
+from itertools import combinations
 from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from mmbench.budget import count_parameters, solve_width
 from mmbench.collective import mean_over_processes
 from mmbench.contrastive import contrastive_loss
-from mmbench.encoder import Encoder, EncoderConfig, choose_encoders, chosen_width, start_encoders
+from mmbench.encoder import Encoder, EncoderConfig
 from mmbench.errors import UsageError
 from mmbench.fusion import Fusion, masked_mean, present
-from mmbench.model import DEFAULT_BUILD, Batch, BuildOptions, Representation
+from mmbench.model import Batch, Representation
 from mmbench.profile.stage import stage
 from mmbench.registry import registry
-from mmbench.sample import Chain, Dataset, Sample
-from mmbench.setting import read_settings
+from mmbench.sample import Sample
 
 IGNORE = -100
 """Target of a sample whose answer is not among the labels; cross-entropy leaves it out."""
@@ -135,8 +133,8 @@ class FusionModel(nn.Module):
         targets = torch.tensor([self._label_index.get(s.label, IGNORE) for s in samples])
         return Batch(len(samples), inputs, mask, targets)
 
-    def _encode(self, batch: Batch) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-        """Tokens {m: [B, T, D]} and their masks {m: [B, T]}."""
+    def encode(self, batch: Batch) -> Batch:
+        """Tokens {m: [B, T, D]} and their masks {m: [B, T]} in place of the inputs."""
         features, mask = {}, {}
         for modality, encoder in self._by_modality():
             with stage(f"encode.{modality}"):
@@ -144,7 +142,11 @@ class FusionModel(nn.Module):
                 if modality in self.adapters:
                     tokens = self.adapters[modality](tokens)
                 features[modality] = self.shared(tokens) if self.config.representation == "joint" else tokens
-        return features, mask
+        return replace(batch, inputs=features, mask=mask)
+
+    def decide(self, encoded: Batch) -> Tensor:
+        """Logits [B, C] of what `encode` gave; the samples of its modalities may be put together anew."""
+        return self._decide(encoded.inputs, encoded.mask)[0]
 
     def _decide(self, features: Mapping[str, Tensor], mask: Mapping[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
         """Logits [B, C] of all modalities together, and at decision level {m: [B, C]} of each."""
@@ -172,7 +174,7 @@ class FusionModel(nn.Module):
 
     def forward(self, batch: Batch) -> Tensor:
         """Logits [B, C]."""
-        return self._decide(*self._encode(batch))[0]
+        return self.decide(self.encode(batch))
 
     def classify(self, batch: Batch) -> Tensor:
         """Logits [B, C] in the order of `labels`."""
@@ -189,7 +191,8 @@ class FusionModel(nn.Module):
         """
         if batch.targets is None:
             raise ValueError("a batch without targets has no loss")
-        features, mask = self._encode(batch)
+        encoded = self.encode(batch)
+        features, mask = encoded.inputs, encoded.mask
         fused, alone = self._decide(features, mask)
         loss = self._cross_entropy(fused, batch.targets)
         if alone:
@@ -220,86 +223,3 @@ def _alignment(features: Mapping[str, Tensor], mask: Mapping[str, Tensor]) -> Te
         first, second = (masked_mean(features[m], mask[m])[both].float() for m in (one, other))
         losses.append(contrastive_loss(first, second, scale=1 / _TEMPERATURE))
     return torch.stack(losses).mean()
-
-
-@dataclass(frozen=True, slots=True)
-class FusionFactory:
-    """Makes fusion models around one registered fusion.
-
-    Attributes:
-        fusion: its registered name.
-        modalities: what the model reads; `None` for all that the task offers.
-        build: what the user chose.
-    """
-
-    fusion: str
-    modalities: tuple[str, ...] | None = None
-    build: BuildOptions = DEFAULT_BUILD
-
-    def configured(self, build: BuildOptions) -> "FusionFactory":
-        """Of models that are built so."""
-        return replace(self, build=build)
-
-    def create(self, name: str, modalities: tuple[str, ...], samples: Dataset) -> FusionModel:
-        """Untrained, with the chosen encoders or the modalities' default ones."""
-        (model,) = self.create_together(name, [(modalities, samples)])
-        return model
-
-    def create_together(self, name: str, tasks: Sequence[tuple[tuple[str, ...], Dataset]]) -> list[FusionModel]:
-        """One model for each task's modalities and samples, with the same encoders, which know the words of all."""
-        read = [self.modalities or modalities for modalities, _ in tasks]
-        union = tuple(dict.fromkeys(chain.from_iterable(read)))
-        if self.build.representation == "joint" and len(union) == 1:
-            raise UsageError(f"model {name!r} reads {union[0]} alone; a joint representation is of several modalities")
-        samples = Chain([samples for _, samples in tasks])
-        configs = choose_encoders(union, samples, self.build)
-        width = chosen_width(self.build, WIDTH)
-        fusion_class = registry.load("fusion", self.fusion)
-        options = read_settings(f"fusion {self.fusion!r}", fusion_class, self.build.options)
-        encoders = {m: config.build(width) for m, config in configs.items()}
-        start_encoders(encoders, self.build)
-        models = []
-        for modalities, (_, own) in zip(read, tasks, strict=True):
-            config = FusionConfig(
-                self.fusion,
-                {m: configs[m] for m in modalities},
-                sorted({own[index].label for index in range(len(own))}),
-                width=width,
-                representation=self.build.representation,
-                frozen=[m for m in modalities if m in self.build.freeze],
-                options=options,
-            )
-            models.append(self._around(nn.ModuleDict({m: encoders[m] for m in modalities}), name, config))
-        return models
-
-    def _around(self, encoders: nn.ModuleDict, name: str, config: FusionConfig) -> FusionModel:
-        """The model around encoders, what comes after them as wide as the budget asks.
-
-        Raises:
-            UsageError: no width meets the budget.
-        """
-        asked = self.build.parameters
-        if asked is not None:
-            own = count_parameters(encoders)
-            if own >= asked:
-                raise UsageError(f"{asked:,} parameters are too few: the encoders alone have {own:,}")
-            hidden = solve_width(lambda width: FusionModel(name, replace(config, hidden=width), encoders), asked)
-            config = replace(config, hidden=hidden)
-        return FusionModel(name, config, encoders)
-
-    def restore(self, name: str, config: Mapping[str, Any]) -> FusionModel:
-        """Built as stored.
-
-        Raises:
-            UsageError: the configuration is of another fusion or of other modalities.
-        """
-        try:
-            stored = FusionConfig.from_json(config)
-        except (KeyError, TypeError, AttributeError) as error:
-            raise UsageError(f"the stored configuration is of no fusion model: {error}") from error
-        if stored.fusion != self.fusion or (self.modalities and tuple(stored.encoders) != self.modalities):
-            raise UsageError(
-                f"the weights hold a {stored.fusion!r} fusion of {', '.join(stored.encoders)}; "
-                f"model {name!r} is a {self.fusion!r} fusion of {', '.join(self.modalities or stored.encoders)}"
-            )
-        return FusionModel(name, stored)

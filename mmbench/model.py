@@ -84,6 +84,19 @@ class Classifies(Protocol):
 
 
 @runtime_checkable
+class Decides(Protocol):
+    """A classifier in two steps, so that parts of different samples can be put together without being encoded again."""
+
+    def encode(self, batch: Batch) -> Batch:
+        """Tokens [B, T, D] by modality and their masks [B, T] in place of the inputs."""
+        ...
+
+    def decide(self, encoded: Batch) -> Tensor:
+        """Logits [B, C] of what `encode` gave."""
+        ...
+
+
+@runtime_checkable
 class Generates(Protocol):
     """Answers with text."""
 

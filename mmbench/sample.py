@@ -88,6 +88,15 @@ class Dataset(Protocol):
     def __getitem__(self, index: int, /) -> Sample: ...
 
 
+@runtime_checkable
+class Alters(Dataset, Protocol):
+    """A data set whose samples are altered ones of another."""
+
+    def clean(self, index: int, /) -> Sample:
+        """The sample as it was."""
+        ...
+
+
 class Subset:
     """The samples of `dataset` at `indices`, in that order, without copying any."""
 

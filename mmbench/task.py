@@ -28,6 +28,8 @@ class TaskCard:
         abilities: what the task can ask of a model; one of them is enough, the first that it has is asked.
         metrics: names of its metrics in the registry, the main one first, unless a data set's card says otherwise.
         datasets: names of its data sets in the registry, the default one first.
+        floors: names of registered models that every comparison includes: what a model must beat to have learned
+            anything, and to have learned from more than one modality.
         breakdowns: keys of `Sample.meta` by which metrics are also reported.
         target_field: where a line of predictions made elsewhere has the target (`mmbench score`).
         many_targets: several answers can be right, so that the target is a list of them.
@@ -40,6 +42,7 @@ class TaskCard:
     abilities: tuple[Ability, ...]
     metrics: tuple[str, ...]
     datasets: tuple[str, ...]
+    floors: tuple[str, ...] = ()
     breakdowns: tuple[str, ...] = ()
     target_field: str = "target"
     many_targets: bool = False

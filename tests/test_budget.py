@@ -10,7 +10,7 @@ from torch import nn
 
 from mmbench.budget import TOLERANCE, count_parameters, solve_width
 from mmbench.errors import UsageError
-from mmbench.fusion_model import FusionFactory
+from mmbench.fusion_factory import FusionFactory
 from mmbench.model import BuildOptions
 from mmbench.registry import registry
 from mmbench.sample import Audio, Sample

@@ -15,7 +15,7 @@ from torch import distributed, nn
 from mmbench.collective import gather_rows, mean_over_processes, sum_over_processes
 from mmbench.contrastive import contrastive_loss
 from mmbench.engine.sync_batch_norm import synchronise_batch_norm
-from mmbench.fusion_model import FusionFactory
+from mmbench.fusion_factory import FusionFactory
 from mmbench.model import BuildOptions
 from mmbench.sample import Sample
 

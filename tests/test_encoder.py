@@ -12,7 +12,7 @@ from torch import nn
 from mmbench.checkpoint import Header, read_weights, save_weights
 from mmbench.encoder import Encoder, EncoderConfig, choose_encoders, parse_encoders, unknown_words
 from mmbench.errors import UsageError
-from mmbench.fusion_model import FusionFactory
+from mmbench.fusion_factory import FusionFactory
 from mmbench.model import BuildOptions
 from mmbench.registry import registry
 from mmbench.sample import Sample

@@ -8,7 +8,7 @@ import torch
 from PIL import Image
 
 from mmbench.errors import UsageError
-from mmbench.fusion_model import FusionFactory
+from mmbench.fusion_factory import FusionFactory
 from mmbench.model import BuildOptions, Configurable, Shares
 from mmbench.sample import Sample
 

@@ -11,7 +11,8 @@ from PIL import Image
 from mmbench.contrastive import contrastive_loss
 from mmbench.errors import UsageError
 from mmbench.fusion import masked_mean, present
-from mmbench.fusion_model import IGNORE, FusionFactory
+from mmbench.fusion_factory import FusionFactory
+from mmbench.fusion_model import IGNORE
 from mmbench.model import BuildOptions, Smooths
 from mmbench.registry import registry
 from mmbench.sample import Audio, Sample

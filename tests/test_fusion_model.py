@@ -12,7 +12,8 @@ from mmbench.checkpoint import Header, load_tensors, read_weights, save_weights
 from mmbench.encoder import EncoderConfig
 from mmbench.errors import UsageError
 from mmbench.fusion import present
-from mmbench.fusion_model import FusionConfig, FusionFactory, FusionModel
+from mmbench.fusion_factory import FusionFactory
+from mmbench.fusion_model import FusionConfig, FusionModel
 from mmbench.model import Batch, BuildOptions, Classifies, Model, Stored, Trains
 from mmbench.profile.stage_times import record_stages
 from mmbench.registry import registry

@@ -6,6 +6,7 @@ from typing import Any
 from torch import Tensor
 from transformers import BertConfig, BertModel
 
+from mmbench.attention import Places
 from mmbench.fusion import present
 from mmbench_baselines.checks import require_positive
 from mmbench_baselines.encoders.parts import projection
@@ -74,6 +75,10 @@ class BERT(TextEncoder):
     def indices(self, text: str) -> list[int]:
         """Its word pieces, up to the last position."""
         return self._pieces.indices(text)[: self.positions]
+
+    def places(self, value: Any, count: int) -> Places:
+        """The pieces as they stand in the text."""
+        return self._pieces.spans(value)[:count]
 
     def forward(self, inputs: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
         """Indices [B, T] -> the last layer's outputs [B, T, D] and the same mask."""

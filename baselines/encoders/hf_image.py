@@ -1,5 +1,6 @@
 """Image encoder: any image model of the transformers library."""
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -7,11 +8,13 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from mmbench.attention import Grid, Places
 from mmbench.data.decode import load_image
 from mmbench.errors import UsageError
 from mmbench_baselines.encoders.hf_encoder import HFEncoder, read_processor
 
 _USUAL_SIZE = 224  # pixels
+_MOST_BEFORE = 10  # class token, registers, a teacher's token: fewer than these
 
 
 class HFImage(HFEncoder):
@@ -53,6 +56,22 @@ class HFImage(HFEncoder):
         if len({tensor.shape for tensor in pixels}) > 1:
             raise UsageError(f"hf:{self.source}: its image processor makes images of unequal sizes; one size is needed")
         return torch.cat(pixels), torch.tensor([value is not None for value in values])
+
+    def places(self, value: Any, count: int) -> Places | None:
+        """The grid of patches or of the last feature map, class token and registers before it.
+
+        `None` where the image processor reads a part of the image, or where `count` is no such grid.
+        """
+        if getattr(self.processor, "do_center_crop", False):
+            return None
+        height, width = self.prepare([value])[0].shape[-2:]
+        patch = getattr(self.pretrained.config, "patch_size", None)
+        if isinstance(patch, int) and 0 <= count - (height // patch) * (width // patch) < _MOST_BEFORE:
+            rows, columns = height // patch, width // patch
+            return Grid(rows, columns, count - rows * columns)
+        scale = math.sqrt(height * width / count)  # what a network that merges patches, or convolves, has for a patch
+        rows, columns = round(height / scale), round(width / scale)
+        return Grid(rows, columns) if rows * columns == count else None
 
     def encode(self, inputs: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
         """Pixels [B, 3, height, width] and mask [B] -> hidden states [B, T, H] and mask [B, T]."""

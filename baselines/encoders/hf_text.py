@@ -6,6 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from mmbench.attention import Places
 from mmbench.errors import UsageError
 from mmbench.fusion import present
 from mmbench_baselines.checks import require_positive
@@ -85,6 +86,10 @@ class HFText(HFEncoder):
             indices[index, : len(row)] = torch.tensor(row, dtype=torch.int64)
             mask[index, : len(row)] = True
         return indices, mask
+
+    def places(self, value: Any, count: int) -> Places:
+        """The tokens as the model's tokenizer writes them, the special ones included."""
+        return [str(token) for token in self.processor.convert_ids_to_tokens(self._tokenize([value])[0])][:count]
 
     def _tokenize(self, texts: list[str]) -> list[list[int]]:
         if not texts:

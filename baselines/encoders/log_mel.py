@@ -45,6 +45,11 @@ class LogMel:
         self._window = torch.hann_window(self.window, device="cpu")
         self._filters = _filters(rate, mels, _fft_size(self.window))
 
+    @property
+    def hop_s(self) -> float:
+        """Seconds from one frame to the next."""
+        return self.hop / self.rate
+
     def frames(self, value: Any) -> int:
         """Frames of a sound, from its header alone: where it is resampled this may be one off.
 

@@ -7,6 +7,7 @@ from typing import Any
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from mmbench.attention import Steps
 from mmbench.encoder import Encoder
 from mmbench_baselines.checks import require_positive
 from mmbench_baselines.encoders.log_mel import LogMel
@@ -51,6 +52,10 @@ class MelCNN(Encoder):
         for _ in self.layers:
             frames = halved(frames)
         return frames
+
+    def places(self, value: Any, count: int) -> Steps:
+        """One token after the other."""
+        return Steps(self.mel.hop_s * 2 ** len(self.layers))
 
     def prepare(self, values: Sequence[Any]) -> tuple[Tensor, Tensor]:
         """Sounds to log-mel frames float32 [B, T, mels] and mask [B, T]."""

@@ -6,6 +6,7 @@ from typing import Any
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from mmbench.attention import Steps
 from mmbench.encoder import Encoder
 from mmbench_baselines.checks import require_positive
 from mmbench_baselines.encoders.log_mel import LogMel
@@ -43,6 +44,10 @@ class MelLSTM(Encoder):
     def length(self, value: Any) -> int:
         """Its tokens, from its header."""
         return -(-self.mel.frames(value) // self.stack)
+
+    def places(self, value: Any, count: int) -> Steps:
+        """One token after the other."""
+        return Steps(self.mel.hop_s * self.stack)
 
     def prepare(self, values: Sequence[Any]) -> tuple[Tensor, Tensor]:
         """Sounds to log-mel frames float32 [B, T, mels] and mask [B, T]."""

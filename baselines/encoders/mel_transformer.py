@@ -5,6 +5,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from mmbench.attention import Steps
 from mmbench.encoder import Encoder
 from mmbench.fusion import present
 from mmbench_baselines.checks import require_positive
@@ -59,6 +60,10 @@ class MelTransformer(Encoder):
     def length(self, value: Any) -> int:
         """Its tokens, from its header."""
         return halved(halved(self.mel.frames(value)))
+
+    def places(self, value: Any, count: int) -> Steps:
+        """One token after the other."""
+        return Steps(self.mel.hop_s * 2 ** len(self.subsampling))
 
     def prepare(self, values: Sequence[Any]) -> tuple[Tensor, Tensor]:
         """Sounds to log-mel frames float32 [B, T, mels] and mask [B, T]."""

@@ -1,5 +1,6 @@
 """What the image encoders share: images as square pixels, prepared in loader workers, and feature maps as tokens."""
 
+import math
 from abc import abstractmethod
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -9,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from mmbench.attention import Grid, Places
 from mmbench.collective import sum_over_processes
 from mmbench.data.decode import load_image
 from mmbench.encoder import Encoder
@@ -34,6 +36,11 @@ class ImageEncoder(Encoder):
             DecodeError: a file is missing, truncated or no image.
         """
         return load_pixels(values, self.size)
+
+    def places(self, value: Any, count: int) -> Places | None:
+        """As many rows as columns, since all read squares; images are resized whole."""
+        side = math.isqrt(count)
+        return Grid(side, side) if side * side == count else None
 
     def forward(self, inputs: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
         """uint8 [B, 3, size, size] and mask [B] -> [B, T, D] and [B, T]."""

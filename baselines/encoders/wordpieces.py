@@ -30,6 +30,11 @@ class WordPieces:
         indices: list[int] = self._tokenizer.encode(_encodable(text)).ids
         return indices
 
+    def spans(self, text: str) -> list[str]:
+        """What each piece stands for in the text, in order."""
+        text = _encodable(text)
+        return [text[start:end] for start, end in self._tokenizer.encode(text).offsets]
+
 
 def learn_pieces(texts: Iterable[str], most: int, characters: int) -> list[str]:
     """Pieces that spell the words of `texts`, sorted: single characters, and what stands together most often.

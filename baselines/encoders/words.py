@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from mmbench.attention import Places
 from mmbench.encoder import Encoder
 
 UNKNOWN = 1
@@ -62,6 +63,10 @@ class WordEncoder(TextEncoder):
     def indices(self, text: str) -> list[int]:
         """Its words, punctuation included."""
         return [self._index.get(word, UNKNOWN) for word in _words(text)]
+
+    def places(self, value: Any, count: int) -> Places:
+        """The words, unknown ones too."""
+        return _words(value)[:count]
 
 
 def _words(text: str) -> list[str]:

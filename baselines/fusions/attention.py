@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from mmbench.attention import tell_shares
 from mmbench.fusion import Features, Fusion, Masks, masked_mean, present
 
 
@@ -20,6 +21,7 @@ class Attention(Fusion):
     """
 
     arity = (2, None)
+    attends = True
 
     def __init__(self, modalities: Sequence[str], width: int) -> None:
         super().__init__(modalities, width)
@@ -34,5 +36,6 @@ class Attention(Fusion):
         scores: Tensor = self.score(torch.cat(vectors, dim=-1))
         # The least finite number, not -inf: a sample without any modality must not become 0/0.
         weights = scores.masked_fill(~here, torch.finfo(scores.dtype).min).softmax(dim=1) * here
+        tell_shares("weights", here, lambda: weights.unsqueeze(1))
         values = torch.stack([project(x) for project, x in zip(self.project, vectors, strict=True)], dim=1)
         return (weights.unsqueeze(-1) * values).sum(dim=1)

@@ -1,10 +1,12 @@
 """Fusion through attention bottlenecks."""
 
 from collections.abc import Sequence
+from functools import partial
 
 import torch
 from torch import Tensor, nn
 
+from mmbench.attention import tell_attention
 from mmbench.fusion import Features, Fusion, Masks, masked_mean, present
 from mmbench_baselines.fusions.transformer_block import TransformerBlock
 
@@ -28,6 +30,8 @@ class Bottleneck(Fusion):
     meet in the last mean alone); `heads`, at most so many, the largest number that divides D; `expansion`, the
     feed-forward layer's hidden width in multiples of D.
     """
+
+    attends = True
 
     def __init__(
         self,
@@ -56,11 +60,14 @@ class Bottleneck(Fusion):
         there = [torch.cat([mask[m], always], dim=1) for m in self.modalities]
         # Cleaned before any layer: a NaN in a masked token would reach the weights' gradient.
         tokens = [torch.where(mask[m].unsqueeze(-1), features[m], 0.0) for m in self.modalities]
-        for blocks in self.layers:
+        for number, blocks in enumerate(self.layers, start=1):
             seen = []
-            for index, block in enumerate(blocks):
+            for index, (modality, block) in enumerate(zip(self.modalities, blocks, strict=True)):
                 length = tokens[index].shape[1]
-                joint = block(torch.cat([tokens[index], shared], dim=1), there[index])
+                joint = torch.cat([tokens[index], shared], dim=1)
+                parts = {modality: mask[modality], "bottleneck": always}
+                tell_attention(f"layer {number}", parts, parts, partial(block.weights, joint, there[index]))
+                joint = block(joint, there[index])
                 tokens[index] = joint[:, :length]
                 seen.append(joint[:, length:].flatten(1))
             mean = masked_mean(torch.stack(seen, dim=1), here).unflatten(1, shared.shape[1:])

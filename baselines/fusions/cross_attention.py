@@ -1,14 +1,16 @@
 """Fusion by cross-modal attention."""
 
 from collections.abc import Sequence
+from functools import partial
 from itertools import permutations
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from mmbench.attention import tell_attention
 from mmbench.fusion import Features, Fusion, Masks, masked_mean, present
-from mmbench_baselines.fusions.transformer_block import fitting_heads
+from mmbench_baselines.fusions.transformer_block import attention_weights, fitting_heads
 
 
 class CrossModalBlock(nn.Module):
@@ -42,6 +44,15 @@ class CrossModalBlock(nn.Module):
         result: Tensor = target + self.feed(self.feed_norm(target))
         return result
 
+    def weights(self, target: Tensor, source: Tensor, source_mask: Tensor) -> Tensor:
+        """Attention weights [B, H, T, S] of the same arguments; zeros where the source is missing."""
+        here = present(source_mask)[:, None, None, None]
+        query, key = (
+            x.unflatten(-1, (self.heads, -1)).transpose(1, 2)
+            for x in (self.query(self.target_norm(target)), self.key(self.source_norm(source)))
+        )
+        return attention_weights(query, key, source_mask[:, None, None, :] | ~here) * here
+
 
 class CrossAttention(Fusion):
     """Tokens of each modality attend to those of every other (MulT's block).
@@ -60,6 +71,7 @@ class CrossAttention(Fusion):
     """
 
     arity = (2, None)
+    attends = True
 
     def __init__(self, modalities: Sequence[str], width: int, heads: int = 4, expansion: int = 2) -> None:
         super().__init__(modalities, width)
@@ -71,9 +83,10 @@ class CrossAttention(Fusion):
         """Tokens {m: [B, T, D]} and masks {m: [B, T]} -> [B, D]."""
         # Cleaned before any layer: a NaN in a masked token would reach the weights' gradient.
         tokens = {m: torch.where(mask[m].unsqueeze(-1), features[m], 0.0) for m in self.modalities}
-        pooled = [
-            masked_mean(block(tokens[target], tokens[source], mask[source]), mask[target])
-            for (target, source), block in zip(self.pairs, self.blocks, strict=True)
-        ]
+        pooled = []
+        for (target, source), block in zip(self.pairs, self.blocks, strict=True):
+            given = tokens[target], tokens[source], mask[source]
+            tell_attention("layer 1", {target: mask[target]}, {source: mask[source]}, partial(block.weights, *given))
+            pooled.append(masked_mean(block(*given), mask[target]))
         fused: Tensor = self.output(torch.cat(pooled, dim=-1))
         return fused

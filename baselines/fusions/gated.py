@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from mmbench.attention import tell_shares
 from mmbench.fusion import Features, Fusion, Masks, masked_mean, present
 
 
@@ -23,6 +24,7 @@ class Gated(Fusion):
     """
 
     arity = (2, None)
+    attends = True
 
     def __init__(self, modalities: Sequence[str], width: int) -> None:
         super().__init__(modalities, width)
@@ -38,6 +40,7 @@ class Gated(Fusion):
         scores = scores.reshape(-1, len(self.modalities), self.width)
         # The least finite number, not -inf: a sample without any modality must not become 0/0.
         gates = scores.masked_fill(~here, torch.finfo(scores.dtype).min).softmax(dim=1) * here
+        tell_shares("gates", here.squeeze(-1), lambda: gates.transpose(1, 2))  # each dimension a head
         values = torch.stack([torch.tanh(p(x)) for p, x in zip(self.project, vectors, strict=True)], dim=1)
         fused: Tensor = (gates * values).sum(dim=1)
         return fused

@@ -1,10 +1,12 @@
 """Fusion by joint self-attention."""
 
 from collections.abc import Sequence
+from functools import partial
 
 import torch
 from torch import Tensor, nn
 
+from mmbench.attention import FUSED, tell_attention
 from mmbench.fusion import Features, Fusion, Masks
 from mmbench_baselines.fusions.transformer_block import TransformerBlock
 
@@ -24,6 +26,8 @@ class SelfAttention(Fusion):
     Options: `layers`, L, one or more (`ValueError` otherwise); `heads`, at most so many, the largest number that
     divides D; `expansion`, the feed-forward layer's hidden width in multiples of D.
     """
+
+    attends = True
 
     def __init__(
         self, modalities: Sequence[str], width: int, layers: int = 2, heads: int = 4, expansion: int = 2
@@ -47,7 +51,9 @@ class SelfAttention(Fusion):
             tokens.append(torch.where(mask[modality].unsqueeze(-1), features[modality], 0.0) + mark)
             there.append(mask[modality])
         joint, visible = torch.cat(tokens, dim=1), torch.cat(there, dim=1)
-        for block in self.blocks:
+        parts = dict(zip((FUSED, *self.modalities), there, strict=True))
+        for number, block in enumerate(self.blocks, start=1):
+            tell_attention(f"layer {number}", parts, parts, partial(block.weights, joint, visible))
             joint = block(joint, visible)
         fused: Tensor = self.norm(joint[:, 0])
         return fused

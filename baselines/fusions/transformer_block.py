@@ -1,5 +1,8 @@
-"""What the strategies that attend over tokens share: a Transformer layer, and heads that fit any width."""
+"""What the strategies that attend over tokens share: a Transformer layer, its weights, and heads that fit any width."""
 
+from math import sqrt
+
+import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -13,6 +16,18 @@ def fitting_heads(width: int, most: int) -> int:
     if most < 1:
         raise ValueError(f"attention needs at least one head, not {most}")
     return max(heads for heads in range(1, most + 1) if width % heads == 0)
+
+
+def attention_weights(query: Tensor, key: Tensor, mask: Tensor) -> Tensor:
+    """What `scaled_dot_product_attention` weighs values with, softmax(Q Kᵀ / √d): it does not give them away.
+
+    Args:
+        query: [B, H, Tq, d].
+        key: [B, H, Tk, d].
+        mask: of the keys that may answer, each row with one at least; broadcast to [B, H, Tq, Tk], which is returned.
+    """
+    scores = query @ key.transpose(-2, -1) / sqrt(query.shape[-1])
+    return scores.masked_fill(~mask, -torch.inf).softmax(dim=-1)
 
 
 class TransformerBlock(nn.Module):
@@ -48,3 +63,9 @@ class TransformerBlock(nn.Module):
         tokens = tokens + self.merge(answer.transpose(1, 2).flatten(2))
         result: Tensor = tokens + self.feed(self.feed_norm(tokens))
         return result
+
+    def weights(self, tokens: Tensor, mask: Tensor) -> Tensor:
+        """Attention weights [B, H, N, N] of the same arguments."""
+        normed = self.norm(tokens)
+        query, key = (layer(normed).unflatten(-1, (self.heads, -1)).transpose(1, 2) for layer in (self.query, self.key))
+        return attention_weights(query, key, mask[:, None, None, :])

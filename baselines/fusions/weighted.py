@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from mmbench.attention import tell_shares
 from mmbench.fusion import Features, Fusion, Masks, masked_mean, present
 
 
@@ -20,6 +21,7 @@ class Weighted(Fusion):
     """
 
     arity = (2, None)
+    attends = True
 
     def __init__(self, modalities: Sequence[str], width: int) -> None:
         super().__init__(modalities, width)
@@ -35,4 +37,5 @@ class Weighted(Fusion):
         # The least finite number, not -inf: a sample without any modality must not become 0/0.
         scores = self.scores.expand(here.shape).masked_fill(~here, torch.finfo(self.scores.dtype).min)
         weights = scores.softmax(dim=1) * here
+        tell_shares("weights", here, lambda: weights.unsqueeze(1))
         return (weights.unsqueeze(-1) * torch.stack(vectors, dim=1)).sum(dim=1)

@@ -1,6 +1,6 @@
 """Floors: the same encoder and head as the fusion models, with one modality alone."""
 
-from mmbench.fusion_model import FusionFactory
+from mmbench.fusion_factory import FusionFactory
 
 image_only = FusionFactory("concat", ("image",))
 """The image alone, trained as the fusion models are; shows what the question adds."""

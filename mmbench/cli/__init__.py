@@ -13,7 +13,9 @@ from typing import Annotated, Any
 
 import typer
 
+from mmbench.cli.compare import compare
 from mmbench.cli.console import print_line
+from mmbench.cli.diagnose import diagnose
 from mmbench.cli.doctor import doctor
 from mmbench.cli.eval import eval_
 from mmbench.cli.leaderboard import leaderboard
@@ -40,6 +42,8 @@ app.command("train")(train)
 app.command("profile")(profile)
 app.command("score")(score)
 app.command("leaderboard")(leaderboard)
+app.command("compare")(compare)
+app.command("diagnose")(diagnose)
 app.command("list")(list_)
 app.command("show")(show)
 app.command("doctor")(doctor)

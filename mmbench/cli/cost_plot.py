@@ -4,9 +4,10 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mmbench.cli.units import digits, duration, percent, plural, si
+from mmbench.cli.units import percent, plural
 from mmbench.errors import HarnessError, printable
 from mmbench.leaderboard.figure import write_figure
+from mmbench.leaderboard.units import digits, duration, si
 from mmbench.profile.results import Estimate, Passes, Roofline, Stages, Sweep, SweepPoint
 
 if TYPE_CHECKING:

@@ -6,7 +6,8 @@ from rich.console import Console
 from rich.table import Table
 
 from mmbench.cli.cost_tables import memory_table, name_of, stage_table, sweep_table
-from mmbench.cli.units import digits, duration, memory, percent, plural, si, spread
+from mmbench.cli.units import memory, percent, plural, spread
+from mmbench.leaderboard.units import digits, duration, si
 from mmbench.profile.results import Passes, Scenario, Stages, WarmUp
 
 Line = tuple[str, str]

@@ -10,9 +10,10 @@ from rich.markup import escape
 from rich.measure import Measurement
 from rich.table import Table
 
-from mmbench.cli.units import bar, digits, memory, percent, si
+from mmbench.cli.units import bar, memory, percent
 from mmbench.errors import printable
 from mmbench.leaderboard.cells import MISSING
+from mmbench.leaderboard.units import digits, si
 from mmbench.profile.results import Estimate, MemoryPass, Passes, Sweep
 
 WHOLE = "whole"

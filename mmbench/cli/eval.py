@@ -22,12 +22,15 @@ from mmbench.cli.run_options import (
     BatchSizeOption,
     DatasetOption,
     DeviceOption,
+    DropOption,
     DType,
     DTypeOption,
     LimitOption,
     ModelOption,
+    NoiseOption,
     OutputOption,
     SeedOption,
+    ShuffleOption,
     SplitOption,
     StageOption,
     TaskOption,
@@ -36,6 +39,7 @@ from mmbench.cli.run_options import (
     WorkersOption,
     parse_batch_size,
 )
+from mmbench.data.alteration import parse_alteration
 from mmbench.engine.cost_options import parse_stages
 from mmbench.engine.options import EvalOptions
 
@@ -73,6 +77,9 @@ def eval_(
     dtype: DTypeOption = DType.FLOAT32,
     threads: ThreadsOption = None,
     seed: SeedOption = DEFAULTS.seed,
+    drop: DropOption = None,
+    shuffle: ShuffleOption = None,
+    noise: NoiseOption = None,
     on_error: Annotated[
         OnError, typer.Option("--on-error", help="Stop at a failing sample, or leave it unscored.")
     ] = OnError.FAIL,
@@ -90,6 +97,9 @@ def eval_(
         ),
     ] = CostLevel.QUICK,
     stage: StageOption = None,
+    keep_scores: Annotated[
+        bool, typer.Option("--keep-scores", help="Store the scores of all labels, for ensembles of stored runs.")
+    ] = False,
     output: OutputOption = Path("results"),
     resume: Annotated[bool, typer.Option("--resume", help="Go on with an interrupted run.")] = False,
     plugin: PluginOption = None,
@@ -111,6 +121,8 @@ def eval_(
         protocol=parse_protocol(protocol),
         cost=cost.value,
         stages=parse_stages(stage or []),
+        keep_scores=keep_scores,
+        alteration=parse_alteration(drop or (), shuffle or (), noise or (), seed),
     )
     load_plugins(plugin)
     from mmbench.cli.progress import EvalBar

@@ -61,6 +61,7 @@ def leaderboard(
         raise UsageError("--all and --seeds exclude each other: the one shows each run, the other averages; give one")
     if json and format_ not in (Format.RICH, Format.JSON):
         raise UsageError(f"--json and --format {format_} exclude each other; give one")
+    from mmbench.leaderboard.cells import sheet
     from mmbench.leaderboard.figure import check_figure
     from mmbench.leaderboard.formats import FORMATS
     from mmbench.leaderboard.output import write_file
@@ -79,7 +80,7 @@ def leaderboard(
         write_file(output, FORMATS[chosen](tables))
         print_line("wrote", "green", str(output))
     elif chosen is Format.RICH:
-        show(tables, console())
+        show([sheet(table) for table in tables], console())
     else:
         sys.stdout.write(FORMATS[chosen](tables))
     if plot is not None:

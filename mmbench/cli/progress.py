@@ -16,7 +16,7 @@ from rich.progress import (
 )
 from rich.text import Text
 
-from mmbench.engine.progress import Epoch, EvalProgress, TrainProgress
+from mmbench.engine.progress import DiagnoseProgress, Epoch, EvalProgress, TrainProgress
 
 
 class _Rate(ProgressColumn):
@@ -106,6 +106,22 @@ class EvalBar(_Bar, EvalProgress):
     def cost_pass(self, name: str) -> None:
         """Show what is measured."""
         self.bar.reset(self.task, description=f"cost: {name}", total=None)
+
+    def note(self, message: str) -> None:
+        """Print it."""
+        self.console.print(f"note: {message}", markup=False)
+
+
+class DiagnoseBar(_Bar, DiagnoseProgress):
+    """Passes over the samples, then recombined samples; and notes."""
+
+    def __init__(self, console: Console) -> None:
+        super().__init__(console, "steps")
+        self.bar.update(self.task, description="diagnose")
+
+    def step(self, what: str, done: int, total: int) -> None:
+        """Move the bar."""
+        self.bar.update(self.task, description=f"diagnose: {what}", completed=done, total=total)
 
     def note(self, message: str) -> None:
         """Print it."""

@@ -9,6 +9,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from mmbench.cli.cost_report import print_cost
+from mmbench.data.alteration import Alteration
 from mmbench.errors import printable
 from mmbench.leaderboard.cells import MISSING, count, number, size
 from mmbench.record.profile import ProfileRecord
@@ -28,7 +29,7 @@ def print_run(record: RunRecord, folder: Path | None, console: Console, *, full:
     limited = "" if data.limit is None else " [yellow](limited: not comparable with a full run)[/]"
     console.print(
         f"\n[bold]{escape(record.model.name)}[/] · {escape(record.task)} · {escape(_data_name(data))}, "
-        f"{data.n:,} samples{limited}"
+        f"{data.n:,} samples{limited}{_altered(record)}"
     )
     console.print(_metrics_table(record))
     for key, values in record.breakdowns.items():
@@ -82,6 +83,12 @@ def print_differences(comparison: "Comparison", console: Console) -> None:
 
 def _data_name(data: DatasetInfo) -> str:
     return "targets from the file" if data.name == data.split == GIVEN else f"{data.name} {data.split}"
+
+
+def _altered(record: RunRecord) -> str:
+    """What was done to the inputs."""
+    done = Alteration.from_json(record.settings.get("alteration")).title()
+    return f" [yellow](altered: {escape(printable(done))})[/]" if done else ""
 
 
 def _metrics_table(record: RunRecord) -> Table:

@@ -32,13 +32,29 @@ ThreadsOption = Annotated[
     int | None,
     typer.Option("--threads", help="PyTorch threads on the CPU.", show_default="the cores that workers leave"),
 ]
-SeedOption = Annotated[int, typer.Option("--seed", help="Of the model and of the intervals.")]
+SeedOption = Annotated[int, typer.Option("--seed", help="Of everything that is random.")]
 StageOption = Annotated[
     list[str] | None,
     typer.Option(
         "--stage",
         metavar="NAME=MODULE",
         help="Time a module of the model as a stage, by its path in the model; several times.",
+    ),
+]
+DropOption = Annotated[
+    list[str] | None,
+    typer.Option("--drop", metavar="MODALITY", help="Take a modality away from every sample; several times."),
+]
+ShuffleOption = Annotated[
+    list[str] | None,
+    typer.Option("--shuffle", metavar="MODALITY", help="Permute a modality between the samples; several times."),
+]
+NoiseOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--noise",
+        metavar="MODALITY=NAME:LEVEL",
+        help="Add noise of a level from 0 to 1, as image=gaussian:0.3; several times.",
     ),
 ]
 OutputOption = Annotated[Path, typer.Option("--output", metavar="FOLDER", help="Where runs are stored.")]

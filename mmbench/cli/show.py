@@ -1,4 +1,4 @@
-"""`mmbench show`: everything about one registered thing, or about one run or profile."""
+"""`mmbench show`: everything about one registered thing, or about one run, profile or diagnosis."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -24,6 +24,7 @@ from mmbench.registry import Kind, registry
 if TYPE_CHECKING:
     from rich.table import Table
 
+    from mmbench.record.diagnosis import DiagnosisRecord
     from mmbench.record.profile import ProfileRecord
     from mmbench.record.schema import RunRecord
 
@@ -38,7 +39,8 @@ def show(
     name: Annotated[
         str,
         typer.Argument(
-            metavar="NAME", help="A registered name, or the folder of a run or a profile, or its JSON file."
+            metavar="NAME",
+            help="A registered name, or the folder of a run, a profile or a diagnosis, or its JSON file.",
         ),
     ],
     kind: Annotated[
@@ -59,7 +61,7 @@ def show(
     plugin: PluginOption = None,
     json: JsonOption = False,
 ) -> None:
-    """Show all there is to know about a task, model, fusion, encoder, data set, metric, run, or profile."""
+    """Show all there is to know about a task, model, fusion, encoder, data set, metric, run, profile, or diagnosis."""
     wanted = tuple(TITLES) if kind is None else (parse_kind(kind),)
     load_plugins(plugin)
     kinds = [each for each in wanted if name in registry.names(each)]
@@ -157,29 +159,44 @@ def _samples_table(samples: Sequence[Mapping[str, Any]]) -> "Table":
 
 
 def _show_record(path: Path, json: bool) -> None:
-    from mmbench.record.store import PROFILE_FILE, Store
+    from mmbench.record.store import DIAGNOSIS_FILE, PROFILE_FILE, Store
 
-    is_profile = path.name == PROFILE_FILE or (path / PROFILE_FILE).is_file()
-    record = Store(path).load_profile(path) if is_profile else Store(path).load(path)
+    def holds(name: str) -> bool:
+        return path.name == name or (path / name).is_file()
+
+    store = Store(path)
+    record: RunRecord | ProfileRecord | DiagnosisRecord
+    if holds(PROFILE_FILE):
+        record = store.load_profile(path)
+    elif holds(DIAGNOSIS_FILE):
+        record = store.load_diagnosis(path)
+    else:
+        record = store.load(path)
     if json:
         print_json(record.model_dump(mode="json"))
     else:
         _print_record(record, path if path.is_dir() else path.parent)
 
 
-def _print_record(record: "RunRecord | ProfileRecord", folder: Path) -> None:
+def _print_record(record: "RunRecord | ProfileRecord | DiagnosisRecord", folder: Path) -> None:
     """As `eval --cost full` or `profile` print it, then the rest; raw timings of cost passes are in the JSON alone."""
+    from mmbench.cli.diagnosis_report import REPORTED, print_diagnosis
     from mmbench.cli.report import print_profile, print_run
     from mmbench.profile.results import Passes
+    from mmbench.record.profile import ProfileRecord
     from mmbench.record.schema import RunRecord
 
     out = console()
     if isinstance(record, RunRecord):
         print_run(record, folder, out, full=True)
-    else:
+    elif isinstance(record, ProfileRecord):
         print_profile(record, folder, out)
+    else:
+        print_diagnosis(record, folder, out)
     out.print()
-    reported = dict.fromkeys(("metrics", "breakdowns", "failures"), True) | {"cost": set(Passes.model_fields)}
+    reported = dict.fromkeys(("metrics", "breakdowns", "failures", *REPORTED), True) | {
+        "cost": set(Passes.model_fields)
+    }
     _print_fields(record.model_dump(mode="json", exclude=reported))
 
 

@@ -1,37 +1,57 @@
 """`mmbench train`: weights from a training split."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, get_args
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from mmbench.cli.console import DataOption, JsonOption, PluginOption, console, load_plugins, print_json
-from mmbench.engine.train_options import Optimizer, Precision, Schedule, Tracker, TrainOptions
+from mmbench.cli.run_options import DatasetOption, ModelOption
+from mmbench.cli.train_settings import (
+    AugmentOption,
+    BudgetOption,
+    EncoderOption,
+    EpochsOption,
+    FreezeOption,
+    FusionOption,
+    KeepOption,
+    LabelSmoothingOption,
+    LearningRateOption,
+    LogToOption,
+    ModalitiesOption,
+    ModalityDropoutOption,
+    OptimizerOption,
+    PatienceOption,
+    PrecisionOption,
+    RepresentationOption,
+    ScheduleOption,
+    StepSizeOption,
+    StoreOption,
+    TrainDeviceOption,
+    TrainLimitOption,
+    TrainSeedOption,
+    TrainThreadsOption,
+    TrainWorkersOption,
+    ValidationOption,
+    WarmupOption,
+    WeightDecayOption,
+    make_build,
+    make_train_options,
+)
+from mmbench.engine.train_options import TrainOptions
 from mmbench.errors import UsageError
 
 if TYPE_CHECKING:
     from mmbench.engine.train_source import On
-    from mmbench.model import BuildOptions
 
 DEFAULTS = TrainOptions()
 
-_MODEL = "Model"
-_COURSE = "Course of training"
-_VARIATION = "Regularisation"
-_MACHINE = "Machine"
-
-
-def _choices(literal: Any) -> str:
-    return ", ".join(get_args(literal))
-
 
 def train(
-    model: Annotated[str, typer.Option("--model", help="A model or a fusion; `mmbench list models` shows them.")],
+    model: ModelOption,
     task: Annotated[str, typer.Option("--task", help="What to train it for.")],
     *,
-    dataset: Annotated[
-        str | None, typer.Option("--dataset", help="A data set of the task.", show_default="the task's default")
-    ] = None,
+    dataset: DatasetOption = None,
     data: DataOption = None,
     multi_task: Annotated[
         list[str] | None,
@@ -42,154 +62,31 @@ def train(
             "weights file.",
         ),
     ] = None,
-    modality: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--modality",
-            metavar="MODALITY",
-            help="What a fusion reads; several times, in the order in which the fusion takes them.",
-            show_default="all of the task",
-            rich_help_panel=_MODEL,
-        ),
-    ] = None,
-    encoder: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--encoder",
-            metavar="MODALITY=NAME",
-            help="An encoder, with options after commas: image=NAME, image=NAME,layers=2, text=hf:NAME_OR_PATH, "
-            "image=from:WEIGHTS_FILE; once for each modality. `mmbench list encoders` shows them.",
-            rich_help_panel=_MODEL,
-        ),
-    ] = None,
-    freeze: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--freeze", metavar="MODALITY", help="Its encoder does not learn; several times.", rich_help_panel=_MODEL
-        ),
-    ] = None,
-    option: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--option",
-            metavar="OPTION=VALUE",
-            help="Of the fusion, such as layers=3; several times. `mmbench show FUSION` lists them.",
-            rich_help_panel=_MODEL,
-        ),
-    ] = None,
-    budget: Annotated[
-        str,
-        typer.Option(
-            "--budget",
-            metavar="equal-width[=D]|equal-params=N",
-            help="Width D of every part, or N parameters in all, within 5 %.",
-            rich_help_panel=_MODEL,
-        ),
-    ] = "equal-width",
-    representation: Annotated[
-        str,
-        typer.Option(
-            "--representation",
-            help="independent: each modality in a space of its own; joint: all in a shared one.",
-            rich_help_panel=_MODEL,
-        ),
-    ] = "independent",
-    epochs: Annotated[
-        int | None,
-        typer.Option(
-            "--epochs",
-            help="Passes over the training samples, at most.",
-            show_default="1,300 steps, within 10 to 100",
-            rich_help_panel=_COURSE,
-        ),
-    ] = DEFAULTS.epochs,
-    batch_size: Annotated[
-        int | None,
-        typer.Option(
-            "--batch-size",
-            help="Samples a step at most, over all processes.",
-            show_default="a 40th of the samples, within 16 to 256",
-            rich_help_panel=_COURSE,
-        ),
-    ] = DEFAULTS.batch_size,
-    optimizer: Annotated[
-        str, typer.Option("--optimizer", help=_choices(Optimizer), rich_help_panel=_COURSE)
-    ] = DEFAULTS.optimizer,
-    learning_rate: Annotated[
-        float, typer.Option("--learning-rate", help="Peak of the schedule.", rich_help_panel=_COURSE)
-    ] = DEFAULTS.learning_rate,
-    schedule: Annotated[
-        str, typer.Option("--schedule", help=_choices(Schedule), rich_help_panel=_COURSE)
-    ] = DEFAULTS.schedule,
-    warmup: Annotated[
-        float | None,
-        typer.Option(
-            "--warmup",
-            help="Share of the steps until the peak.",
-            show_default="0.3 of one-cycle, else 0.05",
-            rich_help_panel=_COURSE,
-        ),
-    ] = DEFAULTS.warmup,
-    patience: Annotated[
-        int | None,
-        typer.Option(
-            "--patience",
-            help="Stop after so many epochs without a better validation metric.",
-            show_default="never",
-            rich_help_panel=_COURSE,
-        ),
-    ] = DEFAULTS.patience,
-    keep: Annotated[
-        str,
-        typer.Option("--keep", help="Weights of the best or of the last epoch.", rich_help_panel=_COURSE),
-    ] = DEFAULTS.keep,
-    validation: Annotated[
-        float, typer.Option("--validation", help="Fraction of the groups that is held out.", rich_help_panel=_COURSE)
-    ] = DEFAULTS.validation,
-    limit: Annotated[
-        int | None,
-        typer.Option("--limit", help="Only the first samples of the training split.", rich_help_panel=_COURSE),
-    ] = None,
-    seed: Annotated[
-        int, typer.Option("--seed", help="Of everything that is random.", rich_help_panel=_COURSE)
-    ] = DEFAULTS.seed,
-    weight_decay: Annotated[
-        float, typer.Option("--weight-decay", help="Of the optimiser.", rich_help_panel=_VARIATION)
-    ] = DEFAULTS.weight_decay,
-    augment: Annotated[
-        bool,
-        typer.Option("--augment", help="Vary images and sounds in training.", rich_help_panel=_VARIATION),
-    ] = DEFAULTS.augment,
-    modality_dropout: Annotated[
-        float,
-        typer.Option(
-            "--modality-dropout",
-            metavar="P",
-            help="Probability that a training sample lacks a modality.",
-            rich_help_panel=_VARIATION,
-        ),
-    ] = DEFAULTS.modality_dropout,
-    label_smoothing: Annotated[
-        float,
-        typer.Option(
-            "--label-smoothing", help="Share of probability spread over all labels.", rich_help_panel=_VARIATION
-        ),
-    ] = DEFAULTS.label_smoothing,
-    precision: Annotated[
-        str,
-        typer.Option(
-            "--precision",
-            help=f"Of the arithmetic: {_choices(Precision)}; not all devices have all.",
-            rich_help_panel=_MACHINE,
-        ),
-    ] = DEFAULTS.precision,
-    workers: Annotated[
-        int, typer.Option("--workers", help="Loader processes.", rich_help_panel=_MACHINE)
-    ] = DEFAULTS.workers,
-    device: Annotated[str, typer.Option("--device", help="cpu, cuda, ...", rich_help_panel=_MACHINE)] = DEFAULTS.device,
-    threads: Annotated[
-        int, typer.Option("--threads", help="PyTorch threads on the CPU.", rich_help_panel=_MACHINE)
-    ] = DEFAULTS.threads,
+    modality: ModalitiesOption = None,
+    encoder: EncoderOption = None,
+    freeze: FreezeOption = None,
+    option: FusionOption = None,
+    budget: BudgetOption = "equal-width",
+    representation: RepresentationOption = "independent",
+    epochs: EpochsOption = DEFAULTS.epochs,
+    batch_size: StepSizeOption = DEFAULTS.batch_size,
+    optimizer: OptimizerOption = DEFAULTS.optimizer,
+    learning_rate: LearningRateOption = DEFAULTS.learning_rate,
+    schedule: ScheduleOption = DEFAULTS.schedule,
+    warmup: WarmupOption = DEFAULTS.warmup,
+    patience: PatienceOption = DEFAULTS.patience,
+    keep: KeepOption = DEFAULTS.keep,
+    validation: ValidationOption = DEFAULTS.validation,
+    limit: TrainLimitOption = None,
+    seed: TrainSeedOption = DEFAULTS.seed,
+    weight_decay: WeightDecayOption = DEFAULTS.weight_decay,
+    augment: AugmentOption = DEFAULTS.augment,
+    modality_dropout: ModalityDropoutOption = DEFAULTS.modality_dropout,
+    label_smoothing: LabelSmoothingOption = DEFAULTS.label_smoothing,
+    precision: PrecisionOption = DEFAULTS.precision,
+    workers: TrainWorkersOption = DEFAULTS.workers,
+    device: TrainDeviceOption = DEFAULTS.device,
+    threads: TrainThreadsOption = DEFAULTS.threads,
     output: Annotated[
         Path | None,
         typer.Option(
@@ -199,12 +96,8 @@ def train(
             show_default="weights/TASK/DATASET/MODEL.safetensors",
         ),
     ] = None,
-    store: Annotated[
-        str, typer.Option("--store", help=f"Precision of the weights in the file: {_choices(Precision)}.")
-    ] = DEFAULTS.store,
-    log_to: Annotated[
-        list[str] | None, typer.Option("--log-to", help=f"Log to {_choices(Tracker)}; several times.")
-    ] = None,
+    store: StoreOption = DEFAULTS.store,
+    log_to: LogToOption = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with an interrupted training.")] = False,
     plugin: PluginOption = None,
     json: JsonOption = False,
@@ -213,28 +106,28 @@ def train(
 
     The same seed and number of threads give the same weights. `mmbench eval` finds the weights by itself.
     """
-    options = TrainOptions(
+    options = make_train_options(
         epochs=epochs,
         batch_size=batch_size,
-        optimizer=optimizer,  # type: ignore[arg-type]  # TrainOptions checks the texts, and names the nearest right one
+        optimizer=optimizer,
         learning_rate=learning_rate,
-        schedule=schedule,  # type: ignore[arg-type]
+        schedule=schedule,
         warmup=warmup,
         weight_decay=weight_decay,
         patience=patience,
-        keep=keep,  # type: ignore[arg-type]  # as above
+        keep=keep,
         validation=validation,
         augment=augment,
         modality_dropout=modality_dropout,
         label_smoothing=label_smoothing,
-        precision=precision,  # type: ignore[arg-type]
+        precision=precision,
         seed=seed,
         workers=workers,
         device=device,
         threads=threads,
         limit=limit,
-        store=store,  # type: ignore[arg-type]
-        log_to=tuple(dict.fromkeys(log_to or ())),  # type: ignore[arg-type]
+        store=store,
+        log_to=log_to,
     )
     load_plugins(plugin)
     from mmbench.cli.progress import TrainBar
@@ -245,7 +138,14 @@ def train(
     from mmbench.engine.train import train_together
     from mmbench.engine.train_source import On
 
-    build = _build(modality or [], encoder or [], freeze or [], option or [], budget, representation)
+    build = make_build(
+        modality=modality,
+        encoder=encoder,
+        freeze=freeze,
+        option=option,
+        budget=budget,
+        representation=representation,
+    )
     on = [On(task, dataset, data), *map(_on, multi_task or [])]
     with TrainBar(console(stderr=True)) as bar:
         how: dict[str, Any] = {"build": build, "options": options, "resume": resume, "progress": bar}
@@ -260,38 +160,6 @@ def train(
         print_json(found if multi_task else found[0])
     else:
         print_trained(trained, model, on, plugin or [], given_output=output is not None)
-
-
-def _build(
-    modality: list[str], encoder: list[str], freeze: list[str], option: list[str], budget: str, representation: str
-) -> "BuildOptions":
-    from mmbench.encoder import parse_encoders
-    from mmbench.model import BuildOptions
-
-    kind, equals, number = budget.partition("=")
-    fits = (kind == "equal-params" and equals) or kind == "equal-width"
-    if not fits or (equals and not (number.isdecimal() and int(number))):
-        raise UsageError(f"--budget expects equal-width, equal-width=D or equal-params=N, not {budget!r}")
-    return BuildOptions(
-        encoders=parse_encoders(encoder),
-        freeze=tuple(sorted(set(freeze))),
-        width=int(number) if number and kind == "equal-width" else None,
-        parameters=int(number) if kind == "equal-params" else None,
-        options=_settings(option),
-        representation=representation,  # type: ignore[arg-type]  # BuildOptions checks it
-        modalities=tuple(modality) or None,
-    )
-
-
-def _settings(given: list[str]) -> tuple[str, ...]:
-    """`OPTION=VALUE` texts, whose order does not matter."""
-    found: dict[str, str] = {}
-    for text in given:
-        name = text.partition("=")[0].strip()
-        if name in found:
-            raise UsageError(f"--option names {name} twice: {found[name]} and {text}")
-        found[name] = text
-    return tuple(sorted(given))
 
 
 def _on(text: str) -> "On":

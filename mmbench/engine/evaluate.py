@@ -21,7 +21,8 @@ from mmbench.engine.quality import QualityPass
 from mmbench.engine.run import Run, Timing, dataset_info, make_record, settings
 from mmbench.engine.samples import read_outcome, scored
 from mmbench.engine.unknown import unknown_targets
-from mmbench.errors import HarnessError
+from mmbench.errors import HarnessError, UsageError
+from mmbench.model import Classifies
 from mmbench.profile.memory import PeakMemory
 from mmbench.profile.results import CostFailure, Passes
 from mmbench.record.schema import RunRecord
@@ -78,6 +79,10 @@ def evaluate(
     store.check_writable()
     run = load_run(model, task, Where(dataset, split, data, stream), weights, options or EvalOptions())
     check_stages(run.model, run.options.stages)
+    if run.options.keep_scores and not ("classify" in run.task.card.abilities and isinstance(run.model, Classifies)):
+        raise UsageError(
+            f"--keep-scores needs a model that classifies; {model!r} does not, so it has no scores to keep"
+        )
     load_s = perf_counter() - start
     with _open_journal(run, output, resume, progress) as journal:
         memory = PeakMemory(run.device)

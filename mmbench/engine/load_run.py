@@ -6,6 +6,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
+from mmbench.data.alteration import altered
 from mmbench.engine.loader import default_threads, default_workers
 from mmbench.engine.models import load_model
 from mmbench.engine.options import EvalOptions
@@ -42,6 +43,9 @@ def load_run(model_name: str, task_name: str, where: Where, weights: Path | None
     """
     task = resolve_task(task_name)
     dataset = resolve_dataset(task, where.dataset, where.data, stream=where.stream)
+    options.alteration.check(task.card.modalities_of(dataset))
+    if where.stream and options.alteration.shuffle:
+        raise UsageError("--shuffle takes values from samples that a stream has not come to; leave out --stream")
     metrics = resolve_metrics(task, dataset, options.metrics, options.protocol)
     split = where.split or dataset.default_split
     dataset.check_split(split)
@@ -60,4 +64,5 @@ def load_run(model_name: str, task_name: str, where: Where, weights: Path | None
     samples = head(samples, options.limit)
     if not len(samples):
         raise UsageError(f"{dataset.name} {split} has no samples")
+    samples = altered(samples, options.alteration)
     return Run(task, dataset, split, revision, samples, loaded, metrics, options, device, workers, where.stream)

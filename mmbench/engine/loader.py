@@ -5,12 +5,12 @@ import math
 import os
 import signal
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from multiprocessing import get_all_start_methods
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,7 +18,7 @@ from torch.utils.data import DataLoader
 
 from mmbench.data.annotations import shown
 from mmbench.model import Batch, Model
-from mmbench.sample import Dataset, Sample
+from mmbench.sample import Alters, Dataset, Sample
 
 _WINDOW = 32  # batches that are sorted by length together: enough to cut padding, few enough to keep reads near
 PREFETCH = 2
@@ -95,13 +95,14 @@ def plan_batches(dataset: Dataset, model: Model, batch_size: int, *, in_order: b
     """Batches in data set order, or bucketed by length where the model says how long its samples are.
 
     A model says so with a method `length(sample) -> int`. Within a window of batches the longest come first, unless
-    samples must be taken `in_order`, as they come in a stream.
+    samples must be taken `in_order`, as they come in a stream. Altered samples are planned as the clean ones are.
     """
     n = len(dataset)
+    sample_at = dataset.clean if isinstance(dataset, Alters) else dataset.__getitem__
     length: Callable[[Sample], int] | None = getattr(model, "length", None)
     if length is None or in_order:
         return Plan(np.arange(n), batch_size)
-    lengths = np.fromiter((length(dataset[index]) for index in range(n)), dtype=np.int64, count=n)
+    lengths = np.fromiter((length(sample_at(index)) for index in range(n)), dtype=np.int64, count=n)
     window = np.arange(n) // (_WINDOW * batch_size)
     return Plan(np.lexsort((np.arange(n), -lengths, window)), batch_size)
 
@@ -139,8 +140,14 @@ class _Batches:
                     failures.append(Failure.of(index, sample.id, "decode", error))
             batch = self._collate([sample for _, sample in good]) if good else None
         indices = [index for index, _ in good]
-        samples = [sample if self._keep_inputs else replace(sample, inputs={}) for _, sample in good]
+        samples = [replace(sample, inputs=self._kept(index, sample)) for index, sample in good]
         return Loaded(number, indices, samples, batch, failures)
+
+    def _kept(self, index: int, sample: Sample) -> Mapping[str, Any]:
+        """What metrics may read of the inputs: those that the answer is about, however altered the model got them."""
+        if not self._keep_inputs:
+            return {}
+        return self._dataset.clean(index).inputs if isinstance(self._dataset, Alters) else sample.inputs
 
 
 def default_workers() -> int:

@@ -8,7 +8,7 @@ from torch import nn
 
 from mmbench.checkpoint import file_sha256, load_tensors, read_weights
 from mmbench.errors import UsageError, unknown_name
-from mmbench.fusion_model import FusionFactory
+from mmbench.fusion_factory import FusionFactory
 from mmbench.model import Model, ModelFactory, Ready, Stored
 from mmbench.registry import registry
 

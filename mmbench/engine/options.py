@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Literal
 
+from mmbench.data.alteration import Alteration
 from mmbench.engine.cost_options import CostLevel
 from mmbench.errors import UsageError
 
@@ -27,6 +28,8 @@ class EvalOptions:
         protocol: options of the metrics, by name, that differ from the data set's.
         cost: cost passes after the scores: none (`off`), some seconds of them (`quick`), or all (`full`).
         stages: modules that shall be stages: their paths by the stages' names.
+        keep_scores: store the log-probabilities of all labels with the samples, as ensembles of stored runs need them.
+        alteration: what is done to the inputs before the model gets them.
     """
 
     batch_size: int | Literal["auto"] = 64
@@ -43,6 +46,8 @@ class EvalOptions:
     protocol: Mapping[str, str] = field(default_factory=dict)
     cost: CostLevel = "off"
     stages: Mapping[str, str] = field(default_factory=dict)
+    keep_scores: bool = False
+    alteration: Alteration = field(default_factory=Alteration)
 
     @property
     def advice(self) -> str:

@@ -33,6 +33,16 @@ class TrainProgress:
         """Something the user should know, in one line."""
 
 
+class DiagnoseProgress:
+    """Listener to a diagnosis."""
+
+    def step(self, what: str, done: int, total: int) -> None:
+        """`what` is through, `done` of `total` steps like it."""
+
+    def note(self, message: str) -> None:
+        """Something the user should know, in one line."""
+
+
 class EvalProgress:
     """Listener to an evaluation."""
 

@@ -64,7 +64,13 @@ class QualityPass:
                 progress.advance(len(loaded.indices) + len(loaded.failures))
 
     def _score(self, loaded: Loaded, progress: EvalProgress) -> ScoredBatch:
-        scored = ScoredBatch(loaded.number, self.task, families(self.metrics), list(loaded.failures))
+        scored = ScoredBatch(
+            loaded.number,
+            self.task,
+            families(self.metrics),
+            list(loaded.failures),
+            keep_scores=self.options.keep_scores,
+        )
         if loaded.batch is None:
             return scored
         batch = loaded.batch.to(self.device, non_blocking=True)

@@ -122,6 +122,8 @@ def settings(run: Run, batch_size: int | str) -> dict[str, Any]:
         "max_errors": options.max_errors,
         "cost": options.cost,
         "stages": dict(options.stages),
+        "keep_scores": options.keep_scores,
+        "alteration": options.alteration.to_json(),
         "protocol": protocol_of(run.metrics),
         "metrics": {name: metric.settings() for name, metric in run.metrics.items()},
         "plugins": plugin_hashes(),
@@ -136,6 +138,7 @@ def model_info(loaded: LoadedModel) -> ModelInfo:
         name=loaded.model.name,
         config={name: _shortened(value) for name, value in config.items()},
         parameters=sum(parameter.numel() for parameter in parameters),
+        modalities=list(loaded.model.modalities),
         weights=WeightsInfo(source=loaded.source, sha256=loaded.sha256) if loaded.source and loaded.sha256 else None,
     )
 

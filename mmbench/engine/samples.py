@@ -1,5 +1,7 @@
 """From the journal to the table of samples, one row each, in data set order."""
 
+import base64
+import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -10,7 +12,14 @@ from numpy.typing import NDArray
 
 from mmbench.engine.journal import Entry
 from mmbench.engine.loader import Failure
+from mmbench.errors import HarnessError
 from mmbench.metrics.metric import ERROR, Metric, families
+
+SCORES = "scores"
+"""The column of log-probabilities of all labels, up to a constant, float32 [C]; null for a sample that failed."""
+
+LABELS = b"labels"
+"""Where the schema's metadata names the C labels, as a JSON list."""
 
 _CHUNK = 8192  # rows turned into Arrow at a time; as Python objects they cost ten times as much memory
 
@@ -21,8 +30,8 @@ class Outcome:
 
     Attributes:
         table: one row a sample, in data set order, with the columns index, id, group, meta.KEY, target, duration (if
-            any has one), prediction, PREFIX.COLUMN for each family of metrics, and error. A sample that failed has its
-            reason in `error` and nulls for what it lacks: it is there, and unscored.
+            any has one), prediction, scores (if they were kept), PREFIX.COLUMN for each family of metrics, and error.
+            A sample that failed has its reason in `error` and nulls for what it lacks: it is there, and unscored.
         failures: the samples that failed, in data set order.
         batch_s: seconds of each batch, in the order in which they ran.
     """
@@ -33,13 +42,19 @@ class Outcome:
 
 
 def read_outcome(entries: Iterable[Entry], metrics: Mapping[str, Metric]) -> Outcome:
-    """Read a journal once, turning it into Arrow bit by bit, and finish the rows of every family."""
+    """Read a journal once, turning it into Arrow bit by bit, and finish the rows of every family.
+
+    Raises:
+        HarnessError: scores were kept, and not all are of the same labels.
+    """
     chunks: list[pa.Table] = []
     rows: list[dict[str, Any]] = []
     failures: list[Failure] = []
     batch_s: list[float] = []
     makers = families(metrics)
+    labels: list[str] | None = None
     for entry in entries:
+        labels = _same_labels(labels, entry.get("labels"))
         rows += _rows(entry, makers)
         failures += [Failure(*failure) for failure in entry["failures"]]
         batch_s.append(entry["seconds"])
@@ -49,6 +64,8 @@ def read_outcome(entries: Iterable[Entry], metrics: Mapping[str, Metric]) -> Out
     chunks.append(_table(rows))
     whole = pa.concat_tables([chunk for chunk in chunks if chunk.num_rows], promote_options="permissive")
     table, unscored = finish(whole.sort_by("index"), metrics)
+    if labels is not None:
+        table = table.replace_schema_metadata({LABELS: json.dumps(labels)})
     return Outcome(table, sorted([*failures, *unscored], key=lambda failure: failure.index), batch_s)
 
 
@@ -96,6 +113,13 @@ def groups(table: pa.Table) -> NDArray[Any] | None:
     return names if any(name is not None for name in names) else None
 
 
+def _same_labels(labels: list[str] | None, here: list[str] | None) -> list[str] | None:
+    """The labels of kept scores, which a batch without any does not tell."""
+    if labels is not None and here is not None and labels != here:
+        raise HarnessError("the model gave scores of other labels in different batches, which cannot be kept")
+    return here if labels is None else labels
+
+
 def _table(rows: list[dict[str, Any]]) -> pa.Table:
     """Every key of any row becomes a column; `pa.Table.from_pylist` would take those of the first row only."""
     columns = dict.fromkeys(key for row in rows for key in row)
@@ -116,6 +140,8 @@ def _rows(entry: Entry, makers: Mapping[str, Metric]) -> list[dict[str, Any]]:
             "prediction": entry["prediction"][position],
             "error": None,
         }
+        if "scores" in entry:
+            row[SCORES] = np.frombuffer(base64.b64decode(entry["scores"][position]), dtype="<f4")
         for prefix, metric in makers.items():
             values = entry["rows"][prefix][position]
             row |= {f"{prefix}.{column}": value for column, value in zip(metric.columns, values, strict=True)}

@@ -1,14 +1,14 @@
-"""A table as text for people: titles, headers and cells, before any format's own escaping."""
+"""A leaderboard's table as text for people: titles, headers and cells, before any format's own escaping."""
 
 import math
-from collections.abc import Container, Sequence
-from dataclasses import dataclass
+from collections.abc import Container
 
 from mmbench.errors import printable
 from mmbench.leaderboard.pareto import has_front, of_row
 from mmbench.leaderboard.rank import score
 from mmbench.leaderboard.recipe import differences, recipe_of, short
 from mmbench.leaderboard.row import Row
+from mmbench.leaderboard.sheet import Cell, Column, Note, Sheet
 from mmbench.leaderboard.table import Table
 from mmbench.record.schema import MetricValue
 
@@ -18,26 +18,9 @@ FRONT = "front"
 ON_FRONT = "★"
 
 
-@dataclass(frozen=True, slots=True)
-class Cell:
-    """`text` with an optional interval after it; `best` where no row has a better value."""
-
-    text: str
-    interval: str = ""
-    best: bool = False
-
-    def __str__(self) -> str:
-        return f"{self.text} {self.interval}" if self.interval else self.text
-
-
-@dataclass(frozen=True, slots=True)
-class Column:
-    """`optional` columns may be left out where space is short, the last first."""
-
-    header: str
-    cells: Sequence[Cell]
-    numeric: bool = True
-    optional: bool = False
+def sheet(table: Table) -> Sheet:
+    """All that a leaderboard tells of a table."""
+    return Sheet(title(table), tuple(columns(table)), tuple(_notes(table)))
 
 
 def columns(table: Table) -> list[Column]:
@@ -49,7 +32,7 @@ def columns(table: Table) -> list[Column]:
         *([Column("seeds", [Cell(count(row.seeds)) for row in rows])] if table.over_seeds else []),
         *_metric_columns(table),
         Column(SPEED, [Cell(number(of_row(row, table.speed))) for row in rows], optional=True),
-        *_front(table),
+        *front_column(table),
         Column("parameters", [Cell(count(row.parameters)) for row in rows], optional=True),
         Column("peak memory", [Cell(size(row.peak_bytes)) for row in rows], optional=True),
     ]
@@ -64,7 +47,8 @@ def title(table: Table) -> str:
     limited = "" if table.limit is None else f", limited to {table.limit:,}"
     data = f"{table.dataset} (revision {table.revision}), {table.split} split"
     protocol = "".join(f", {key} {value}" for key, value in table.protocol.items())
-    return printable(f"{table.task} on {data}, {table.n:,} samples{limited}{protocol}")
+    altered = f", altered: {table.alteration}" if table.alteration else ""
+    return printable(f"{table.task} on {data}, {table.n:,} samples{limited}{protocol}{altered}")
 
 
 def notes(table: Table, left_out: Container[str] = ()) -> list[str]:
@@ -74,6 +58,10 @@ def notes(table: Table, left_out: Container[str] = ()) -> list[str]:
         table: to be read.
         left_out: headers of columns that are not shown, about which nothing is said.
     """
+    return sheet(table).told(left_out)
+
+
+def _notes(table: Table) -> list[Note]:
     levels = {metric.level for row in table.rows for name, metric in row.metrics.items() if name in table.metrics}
     percent = " or ".join(f"{100 * level:g} %" for level in sorted(levels)) or "no"
     found = [
@@ -82,8 +70,8 @@ def notes(table: Table, left_out: Container[str] = ()) -> list[str]:
     ]
     found += _seed_notes(table) if table.over_seeds else []
     if table.hidden:
-        found.append(_hidden(table))
-    return found + _cost_notes(table, left_out)
+        found.append(hidden_note(table))
+    return [*map(Note, found), *cost_notes(table)]
 
 
 def number(value: float | None) -> str:
@@ -122,41 +110,52 @@ def _seed_notes(table: Table) -> list[str]:
         for name in table.metrics
     ):
         found.append(f"{MISSING} for a metric that some seeds have: without a value of each there is no mean.")
+    return [*found, *recipe_notes(table)]
+
+
+def recipe_notes(table: Table) -> list[str]:
+    """Say which models were made in several ways, and in what these differ."""
+    found = []
     by_model: dict[str, list[Row]] = {}
     for row in table.rows:
         by_model.setdefault(row.model, []).append(row)
     for model, rows in by_model.items():
-        if len(rows) > 1:
-            differ = ", ".join(map(short, differences([recipe_of(row.runs[-1]) for row in rows])))
+        differ = ", ".join(map(short, differences([recipe_of(row.runs[-1]) for row in rows])))
+        if differ:
             found.append(printable(f"{model} was made in {len(rows)} ways, which are not averaged: {differ} differ."))
     return found
 
 
-def _front(table: Table) -> list[Column]:
+def front_column(table: Table) -> list[Column]:
+    """The mark of the Pareto front, where there is one."""
     if not has_front(table.rows):
         return []
     return [Column(FRONT, [Cell(ON_FRONT if row.pareto else "") for row in table.rows], numeric=False, optional=True)]
 
 
-def _cost_notes(table: Table, left_out: Container[str]) -> list[str]:
+def cost_notes(table: Table) -> list[Note]:
+    """Say how speeds were measured, and what the front is or why there is none."""
     found = []
-    if SPEED not in left_out and any(of_row(row, table.speed) is not None for row in table.rows):
-        found.append(f"{SPEED}: {_what_speed(table)}.")
-    if FRONT not in left_out and has_front(table.rows):
-        found.append(
+    if any(of_row(row, table.speed) is not None for row in table.rows):
+        found.append(Note(f"{SPEED}: {_what_speed(table)}.", about=SPEED))
+    if has_front(table.rows):
+        text = (
             f"{ON_FRONT}: on the Pareto front. No other row is at least as good in {printable(table.sort)} and in "
             f"{SPEED}, and better in one; by values, without their intervals."
         )
+        found.append(Note(text, about=FRONT))
     if table.machines > 1:
-        found.append(
+        text = (
             f"Costs come from {table.machines} kinds of machine: compare {SPEED} and memory with care; "
             "no Pareto front is marked."
         )
+        found.append(Note(text))
     if len(table.batch_sizes) > 1:
-        found.append(
+        text = (
             f"Speeds were measured at different batch sizes ({', '.join(f'{size:,}' for size in table.batch_sizes)}): "
             f"compare {SPEED} and memory with care; no Pareto front is marked."
         )
+        found.append(Note(text))
     return found
 
 
@@ -166,7 +165,8 @@ def _what_speed(table: Table) -> str:
     return f"of the model alone, batch size {' or '.join(map(str, table.batch_sizes))}"
 
 
-def _hidden(table: Table) -> str:
+def hidden_note(table: Table) -> str:
+    """Say that there are runs which no row shows."""
     runs = "1 earlier run is" if table.hidden == 1 else f"{table.hidden} earlier runs are"
     each = "model and seed" if table.over_seeds else "model"
     also = ", and --seeds averages those of different training seeds" if table.hides_seeds else ""
@@ -175,7 +175,7 @@ def _hidden(table: Table) -> str:
 
 def _metric_columns(table: Table) -> list[Column]:
     """The metrics; over seeds the deviation of the one that ranks stands after it, or last if that is not shown."""
-    found = [_metric_column(name, table) for name in table.metrics]
+    found = [metric_column(name, table) for name in table.metrics]
     if table.over_seeds:
         cells = [Cell(number(row.deviations.get(table.sort))) for row in table.rows]
         place = table.metrics.index(table.sort) + 1 if table.sort in table.metrics else len(found)
@@ -183,7 +183,8 @@ def _metric_columns(table: Table) -> list[Column]:
     return found
 
 
-def _metric_column(name: str, table: Table) -> Column:
+def metric_column(name: str, table: Table) -> Column:
+    """A metric of all rows with its intervals."""
     metrics = [row.metrics.get(name) for row in table.rows]
     scores = [score(metric) for metric in metrics]
     values = {value for value in scores if math.isfinite(value)}

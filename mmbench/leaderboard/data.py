@@ -14,7 +14,9 @@ from mmbench.record.schema import MetricValue, RunRecord
 
 def to_dict(tables: Sequence[Table]) -> dict[str, Any]:
     """Make JSON values: `{"tables": [{task, dataset, ..., rows: [{rank, model, ...}]}]}`."""
-    return {"tables": [{**_group(table), "rows": [_row(row, table) for row in table.rows]} for table in tables]}
+    return {
+        "tables": [{**table_values(table), "rows": [row_values(row, table) for row in table.rows]} for table in tables]
+    }
 
 
 def to_json(tables: Sequence[Table]) -> str:
@@ -27,7 +29,12 @@ def to_frame(tables: Sequence[Table]) -> pd.DataFrame:
 
     Over seeds there are `variant`, the number of `seeds` and the standard deviation of each metric, `NAME_sd`, too.
     """
-    frame = pd.DataFrame([{**_group(table), **_flat(row, table)} for table in tables for row in table.rows])
+    return as_frame([{**table_values(table), **flat_values(row, table)} for table in tables for row in table.rows])
+
+
+def as_frame(rows: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
+    """Make a frame of flat rows."""
+    frame = pd.DataFrame(rows)
     # Nullable types, so that integers stay integers, and a front that is not known is not taken for "no".
     kinds = dict.fromkeys(("limit", "parameters", "peak_bytes", "seeds"), "Int64") | {"pareto": "boolean"}
     return frame.astype({name: kind for name, kind in kinds.items() if name in frame.columns})
@@ -38,7 +45,8 @@ def to_csv(tables: Sequence[Table]) -> str:
     return str(to_frame(tables).to_csv(index=False, lineterminator="\n"))
 
 
-def _group(table: Table) -> dict[str, Any]:
+def table_values(table: Table) -> dict[str, Any]:
+    """What all rows of a table have in common."""
     return {
         "task": table.task,
         "dataset": table.dataset,
@@ -47,6 +55,7 @@ def _group(table: Table) -> dict[str, Any]:
         "n": table.n,
         "limit": table.limit,
         "protocol": ", ".join(f"{key} {value}" for key, value in table.protocol.items()),
+        "alteration": table.alteration,
         "main_metric": table.main_metric,
         "sort": table.sort,
         "speed": table.speed,
@@ -73,7 +82,8 @@ def _cost(row: Row) -> dict[str, Any]:
     }
 
 
-def _row(row: Row, table: Table) -> dict[str, Any]:
+def row_values(row: Row, table: Table) -> dict[str, Any]:
+    """One row as JSON values."""
     return {
         **_identity(row, table),
         "metrics": _metrics(row.metrics, table),
@@ -101,7 +111,8 @@ def _over_seeds(row: Row, table: Table) -> dict[str, Any]:
     }
 
 
-def _flat(row: Row, table: Table) -> dict[str, Any]:
+def flat_values(row: Row, table: Table) -> dict[str, Any]:
+    """One row without nesting, as a line of CSV."""
     found: dict[str, Any] = {"seeds": row.seeds} if table.over_seeds else {}
     for name in table.metrics:
         metric = row.metrics.get(name)

@@ -4,8 +4,7 @@ import re
 from collections.abc import Callable, Iterable, Sequence
 from html import escape
 
-from mmbench.leaderboard.cells import Cell, columns, notes, title
-from mmbench.leaderboard.table import Table
+from mmbench.leaderboard.sheet import Cell, Sheet
 
 _STYLE = (
     "body{font:15px/1.5 system-ui,sans-serif;margin:2rem;color-scheme:light dark}"
@@ -28,22 +27,22 @@ _LATEX = {
 }
 
 
-def markdown(tables: Sequence[Table]) -> str:
+def markdown(sheets: Sequence[Sheet]) -> str:
     """Write pipe tables under a heading each."""
-    return "\n".join(_markdown(table) for table in tables)
+    return "\n".join(_markdown(sheet) for sheet in sheets)
 
 
-def html(tables: Sequence[Table]) -> str:
-    """Write a complete page."""
+def html(sheets: Sequence[Sheet], page: str) -> str:
+    """Write a complete page; `page` is its title."""
     return (
-        '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n<title>mmbench leaderboard</title>\n'
-        f"<style>{_STYLE}</style>\n</head>\n<body>\n" + "".join(map(_html, tables)) + "</body>\n</html>\n"
+        f'<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n<title>{escape(page)}</title>\n'
+        f"<style>{_STYLE}</style>\n</head>\n<body>\n" + "".join(map(_html, sheets)) + "</body>\n</html>\n"
     )
 
 
-def latex(tables: Sequence[Table]) -> str:
+def latex(sheets: Sequence[Sheet]) -> str:
     """Write a `table` environment each; needs the booktabs package."""
-    return "% needs \\usepackage{booktabs}\n" + "\n".join(_latex(table) for table in tables)
+    return "% needs \\usepackage{booktabs}\n" + "\n".join(_latex(sheet) for sheet in sheets)
 
 
 def escape_markdown(text: str) -> str:
@@ -57,25 +56,26 @@ def escape_latex(text: str) -> str:
     return "".join(_LATEX.get(character, character) for character in text)
 
 
-def _cell(cell: Cell, escape_: Callable[[str], str], bold: str) -> str:
+def _cell(cell: Cell, escape_: Callable[[str], str], bold: str, raised: str) -> str:
     text = escape_(cell.text)
     text = bold.format(text) if cell.best else text
+    text += raised.format(escape_(cell.mark)) if cell.mark else ""
     return f"{text} {cell.interval}".rstrip()
 
 
-def _markdown(table: Table) -> str:
-    shown = columns(table)
+def _markdown(sheet: Sheet) -> str:
+    shown = sheet.columns
     lines = [
-        f"### {escape_markdown(title(table))}",
+        f"### {escape_markdown(sheet.title)}",
         "",
         _pipes(escape_markdown(column.header) for column in shown),
         _pipes("---:" if column.numeric else ":---" for column in shown),
         *(
-            _pipes(_cell(column.cells[i], escape_markdown, "**{}**") for column in shown)
-            for i in range(len(table.rows))
+            _pipes(_cell(column.cells[i], escape_markdown, "**{}**", "{}") for column in shown)
+            for i in range(sheet.rows)
         ),
         "",
-        *(escape_markdown(note) for note in notes(table)),
+        *(escape_markdown(note) for note in sheet.told()),
     ]
     return "\n".join(lines) + "\n"
 
@@ -84,36 +84,39 @@ def _pipes(cells: Iterable[str]) -> str:
     return f"| {' | '.join(cells)} |"
 
 
-def _html(table: Table) -> str:
-    shown = columns(table)
+def _html(sheet: Sheet) -> str:
+    shown = sheet.columns
     kinds = [' class="n"' if column.numeric else "" for column in shown]
     head = "".join(f"<th{kind}>{escape(column.header)}</th>" for column, kind in zip(shown, kinds, strict=True))
-    lines = [f"<table>\n<caption>{escape(title(table))}</caption>", f"<thead><tr>{head}</tr></thead>", "<tbody>"]
-    for i in range(len(table.rows)):
+    lines = [f"<table>\n<caption>{escape(sheet.title)}</caption>", f"<thead><tr>{head}</tr></thead>", "<tbody>"]
+    for i in range(sheet.rows):
         cells = (f"<td{kind}>{_html_cell(c.cells[i])}</td>" for c, kind in zip(shown, kinds, strict=True))
         lines.append(f"<tr>{''.join(cells)}</tr>")
-    lines += ["</tbody>\n</table>", *(f"<p>{escape(note)}</p>" for note in notes(table))]
+    lines += ["</tbody>\n</table>", *(f"<p>{escape(note)}</p>" for note in sheet.told())]
     return "\n".join(lines) + "\n"
 
 
 def _html_cell(cell: Cell) -> str:
     text = f"<strong>{escape(cell.text)}</strong>" if cell.best else escape(cell.text)
+    text += f"<sup>{escape(cell.mark)}</sup>" if cell.mark else ""
     return f'{text} <span class="i">{escape(cell.interval)}</span>' if cell.interval else text
 
 
-def _latex(table: Table) -> str:
-    shown = columns(table)
+def _latex(sheet: Sheet) -> str:
+    shown = sheet.columns
     lines = [
         r"\begin{table}",
         r"\centering",
-        rf"\caption{{{escape_latex(title(table))}. {escape_latex(' '.join(notes(table)))}}}",
+        rf"\caption{{{escape_latex(sheet.title)}. {escape_latex(' '.join(sheet.told()))}}}",
         rf"\begin{{tabular}}{{{''.join('r' if column.numeric else 'l' for column in shown)}}}",
         r"\toprule",
         _ampersands(escape_latex(column.header) for column in shown),
         r"\midrule",
         *(
-            _ampersands(_cell(column.cells[i], escape_latex, r"\textbf{{{}}}") for column in shown)
-            for i in range(len(table.rows))
+            _ampersands(
+                _cell(column.cells[i], escape_latex, r"\textbf{{{}}}", r"\textsuperscript{{{}}}") for column in shown
+            )
+            for i in range(sheet.rows)
         ),
         r"\bottomrule",
         r"\end{tabular}",

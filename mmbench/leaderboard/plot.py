@@ -16,7 +16,9 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-_WIDTH, _HEIGHT = 8.0, 5.0
+WIDTH, HEIGHT = 8.0, 5.0
+"""Inches of one panel."""
+
 _FONT = 8
 
 
@@ -33,16 +35,16 @@ def plot_front(tables: Sequence[Table], path: Path) -> None:
         UsageError: another suffix.
         HarnessError: there is nothing to draw, or the file cannot be written.
     """
-    shown = [(table, points) for table in tables if len(points := _points(table)) > 1]
+    shown = [table for table in tables if can_draw(table)]
     if not shown:
         raise HarnessError("no table has two runs with quality and speed, so there is nothing to draw")
 
     def draw(figure: "Figure") -> None:
         grid = figure.subplots(len(shown), 1, squeeze=False)
-        for axes, (table, points) in zip(grid[:, 0], shown, strict=True):
-            _draw(axes, table, points)
+        for axes, table in zip(grid[:, 0], shown, strict=True):
+            draw_front(axes, table)
 
-    write_figure(path, (_WIDTH, _HEIGHT * len(shown)), draw)
+    write_figure(path, (WIDTH, HEIGHT * len(shown)), draw)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +55,8 @@ class _Point:
     speed: float
     value: float
     on_front: bool
+    low: float | None
+    high: float | None
 
 
 def _points(table: Table) -> list[_Point]:
@@ -60,11 +64,18 @@ def _points(table: Table) -> list[_Point]:
     for row in table.rows:
         metric, speed = row.metrics.get(table.sort), of_row(row, table.speed)
         if metric is not None and metric.value is not None and speed:
-            found.append(_Point(printable(row.label), speed, metric.value, bool(row.pareto)))
+            found.append(_Point(printable(row.label), speed, metric.value, bool(row.pareto), metric.low, metric.high))
     return found
 
 
-def _draw(axes: "Axes", table: Table, points: Sequence[_Point]) -> None:
+def can_draw(table: Table) -> bool:
+    """Whether two rows have both values, quality and speed."""
+    return len(_points(table)) > 1
+
+
+def draw_front(axes: "Axes", table: Table, *, intervals: bool = False) -> None:
+    """Draw one table's rows, with the intervals of the metric if these are asked for."""
+    points = _points(table)
     rest = [point for point in points if not point.on_front]
     front = sorted((point for point in points if point.on_front), key=lambda point: point.speed)
     axes.scatter([point.speed for point in rest], [point.value for point in rest], color="tab:gray", zorder=2)
@@ -73,6 +84,9 @@ def _draw(axes: "Axes", table: Table, points: Sequence[_Point]) -> None:
         xs, ys = [point.speed for point in front], [point.value for point in front]
         axes.plot(xs, ys, color="tab:blue", marker="*", markersize=11, drawstyle="steps-pre", label="Pareto front")
         axes.legend(loc="lower left")
+    for point in points if intervals else ():
+        if point.low is not None and point.high is not None:
+            axes.vlines(point.speed, point.low, point.high, color="tab:gray", alpha=0.6, linewidth=1, zorder=1)
     for point, offset in _labels([*front, *rest]):
         color = "black" if point.on_front else "dimgray"
         place = (point.speed, point.value)
@@ -94,8 +108,8 @@ def _labels(points: Sequence[_Point]) -> Iterator[tuple[_Point, tuple[float, flo
     Reckoned on a panel of the usual size, with letters of a usual width.
     """
     xs, ys = [math.log(point.speed) for point in points], [point.value for point in points]
-    across = 72 * _WIDTH * 0.65 / ((max(xs) - min(xs)) or 1)
-    up = 72 * _HEIGHT * 0.65 / ((max(ys) - min(ys)) or 1)
+    across = 72 * WIDTH * 0.65 / ((max(xs) - min(xs)) or 1)
+    up = 72 * HEIGHT * 0.65 / ((max(ys) - min(ys)) or 1)
     taken: list[tuple[float, float, float]] = []
     for point, x, y in zip(points, xs, ys, strict=True):
         width = 0.6 * _FONT * len(point.label)

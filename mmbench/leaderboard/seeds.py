@@ -47,7 +47,7 @@ def _row(by_seed: Mapping[int | None, RunRecord], variant: str) -> Row:
     singles = [row_of(run) for run in runs]
     latest = max(singles, key=_created)
     names = dict.fromkeys(name for run in runs for name in run.metrics)
-    found = {name: _metric(name, [run.metrics.get(name) for run in runs]) for name in names}
+    found = {name: mean_metric(name, [run.metrics.get(name) for run in runs]) for name in names}
     peak = _median([row.peak_bytes for row in singles])
     return replace(
         latest,
@@ -68,7 +68,7 @@ def _created(row: Row) -> datetime:
     return row.created
 
 
-def _metric(name: str, metrics: Sequence[MetricValue | None]) -> tuple[MetricValue | None, float | None]:
+def mean_metric(name: str, metrics: Sequence[MetricValue | None]) -> tuple[MetricValue | None, float | None]:
     """A metric over seeds and its standard deviation; nothing where not all seeds have it, since a mean would mislead.
 
     `n` is the least number of samples that a seed scored.

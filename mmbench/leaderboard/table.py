@@ -1,9 +1,10 @@
-"""Tables of comparable runs: same task, data set, revision, split and number of samples."""
+"""Tables of comparable runs: same task, data set, revision, split and number of samples, altered alike."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from mmbench.data.alteration import Alteration
 from mmbench.errors import unknown_name
 from mmbench.leaderboard.pareto import Speed, batch_sizes, mark_front, speed_shown
 from mmbench.leaderboard.rank import ranks, score
@@ -21,6 +22,7 @@ class Table:
 
     Attributes:
         task, dataset, revision, split, n, limit, protocol: what all runs have in common.
+        alteration: what was done to the inputs of all, in words; empty where nothing was.
         main_metric: the metric that ranks models on this task.
         sort: the metric that ranks this table.
         metrics: names of the metrics to show, in order.
@@ -40,6 +42,7 @@ class Table:
     n: int
     limit: int | None
     protocol: Mapping[str, str]
+    alteration: str
     main_metric: str
     sort: str
     metrics: tuple[str, ...]
@@ -74,7 +77,7 @@ def build_tables(
     for record in records:
         data = record.dataset
         protocol = tuple(sorted(_protocol(record).items()))
-        key = (record.task, data.name, data.revision, data.split, data.n, data.limit, protocol)
+        key = (record.task, data.name, data.revision, data.split, data.n, data.limit, protocol, _alteration(record))
         groups.setdefault(key, {})[record.run_id] = record  # a copy of a run counts once
     return [_table(list(group.values()), metrics, sort, show) for group in groups.values()]
 
@@ -85,8 +88,27 @@ def _protocol(record: RunRecord) -> dict[str, str]:
     return {key: str(value) for key, value in found.items()} if isinstance(found, dict) else {}
 
 
+def _alteration(record: RunRecord) -> str:
+    """What was done to the inputs, with the seed where that matters."""
+    return Alteration.from_json(record.settings.get("alteration")).title()
+
+
 def _table(records: Sequence[RunRecord], shown: Sequence[str], sort: str | None, show: Show) -> Table:
-    rows = _rows(records, show)
+    return table_of(_rows(records, show), records, shown, sort, over_seeds=show == "seeds")
+
+
+def table_of(
+    rows: Sequence[Row], records: Sequence[RunRecord], shown: Sequence[str], sort: str | None, *, over_seeds: bool
+) -> Table:
+    """The table of rows that were made from comparable records, ranked.
+
+    Args:
+        rows: what it shows.
+        records: all that there are, those that no row shows included.
+        shown: metrics to show; all where empty.
+        sort: the metric that ranks; the main one where rows do not have it.
+        over_seeds: rows are means over training seeds.
+    """
     runs = [run for row in rows for run in row.runs]
     latest = max(runs, key=lambda run: run.created)
     found = dict.fromkeys([latest.main_metric, *(name for run in runs for name in run.metrics)])
@@ -103,13 +125,14 @@ def _table(records: Sequence[RunRecord], shown: Sequence[str], sort: str | None,
         n=latest.dataset.n,
         limit=latest.dataset.limit,
         protocol=_protocol(latest),
+        alteration=_alteration(latest),
         main_metric=latest.main_metric,
         sort=by,
         metrics=tuple(name for name in shown or found if name in found),
         machines=machines,
         hidden=len(records) - len(runs),
         hides_seeds=len(_seeds(records)) > len(_seeds(runs)),
-        over_seeds=show == "seeds",
+        over_seeds=over_seeds,
         speed=speed,
         batch_sizes=sizes,
         rows=_ranked(mark_front(rows, by, speed) if comparable else rows, by),

@@ -10,29 +10,28 @@ from rich.padding import Padding
 from rich.table import Table as Grid
 from rich.text import Text
 
-from mmbench.leaderboard.cells import Cell, Column, columns, notes, title
-from mmbench.leaderboard.table import Table
+from mmbench.leaderboard.sheet import Cell, Column, Sheet
 
 _UNLIMITED = 10_000
 _PLAIN_WIDTH = 160
 
 
-def show(tables: Sequence[Table], console: Console) -> None:
+def show(sheets: Sequence[Sheet], console: Console) -> None:
     """Print tables, made to fit the console's width."""
-    for table in tables:
-        console.print(_fit(table, console), "")
+    for sheet in sheets:
+        console.print(_fit(sheet, console), "")
 
 
-def plain(tables: Sequence[Table]) -> str:
+def plain(sheets: Sequence[Sheet]) -> str:
     """Write the same tables without colour, for a file or a pipe."""
     buffer = io.StringIO()
-    show(tables, Console(file=buffer, width=_PLAIN_WIDTH, color_system=None, force_terminal=False))
+    show(sheets, Console(file=buffer, width=_PLAIN_WIDTH, color_system=None, force_terminal=False))
     return "\n".join(line.rstrip() for line in buffer.getvalue().splitlines()) + "\n"
 
 
-def _fit(table: Table, console: Console) -> Group:
+def _fit(sheet: Sheet, console: Console) -> Group:
     """Intervals beside values where there is room, else below; then leave out optional columns from the right."""
-    shown = columns(table)
+    shown = list(sheet.columns)
     hidden: list[str] = []
     grid = _grid(shown, beside=True)
     if _width(grid, console) > console.width:
@@ -41,9 +40,9 @@ def _fit(table: Table, console: Console) -> Group:
         last = max(i for i, column in enumerate(shown) if column.optional)
         hidden.insert(0, shown.pop(last).header)
         grid = _grid(shown, beside=False)
-    lines = [*notes(table, hidden), *([f"Left out for width: {', '.join(hidden)}."] if hidden else [])]
+    lines = [*sheet.told(hidden), *([f"Left out for width: {', '.join(hidden)}."] if hidden else [])]
     return Group(
-        Text(title(table), style="bold"),
+        Text(sheet.title, style="bold"),
         grid,
         *(Padding(Text(line, style="dim"), (0, 0, 0, 1), expand=False) for line in lines),
     )
@@ -64,6 +63,8 @@ def _grid(shown: Sequence[Column], beside: bool) -> Grid:
 
 def _text(cell: Cell, beside: bool) -> Text:
     text = Text(cell.text, style="bold green" if cell.best else "")
+    if cell.mark:
+        text = Text.assemble(text, (cell.mark, "bold"))
     if cell.interval:
         text = Text.assemble(text, " " if beside else "\n", (cell.interval, "dim"))
     return text

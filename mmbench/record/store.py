@@ -1,4 +1,5 @@
-"""Runs on disk: `record.json` and `samples.parquet`, or `profile.json`, in `<root>/<task>/<dataset>/<model>/<run_id>/`.
+"""Runs on disk: `record.json` and `samples.parquet`, `profile.json`, or `diagnosis.json`, in
+`<root>/<task>/<dataset>/<model>/<run_id>/`.
 
 A run appears whole or not at all: it is written into a temporary sibling folder, synced, and renamed.
 """
@@ -20,14 +21,16 @@ import pyarrow.parquet as pq
 from pydantic import ValidationError
 
 from mmbench.errors import HarnessError, UsageError
+from mmbench.record.diagnosis import DiagnosisRecord
 from mmbench.record.profile import ProfileRecord
 from mmbench.record.schema import RunRecord
 
-R = TypeVar("R", RunRecord, ProfileRecord)
+R = TypeVar("R", RunRecord, ProfileRecord, DiagnosisRecord)
 
 RECORD_FILE = "record.json"
 SAMPLES_FILE = "samples.parquet"
 PROFILE_FILE = "profile.json"
+DIAGNOSIS_FILE = "diagnosis.json"
 TRACE_FILE = "trace.json"
 _TEMPORARY = ".tmp-"
 _NAME_LENGTH = 60  # characters; at most 240 bytes of UTF-8, and file systems allow 255
@@ -90,7 +93,19 @@ class Store:
 
         return self._save(record, write)
 
-    def _save(self, record: RunRecord | ProfileRecord, write: Callable[[Path], None]) -> Path:
+    def save_diagnosis(self, record: DiagnosisRecord) -> Path:
+        """Write a diagnosis and return its folder.
+
+        Raises:
+            HarnessError: as `save`.
+        """
+
+        def write(folder: Path) -> None:
+            (folder / DIAGNOSIS_FILE).write_text(record.to_json(), encoding="utf-8")
+
+        return self._save(record, write)
+
+    def _save(self, record: RunRecord | ProfileRecord | DiagnosisRecord, write: Callable[[Path], None]) -> Path:
         target = self.folder(record.task, record.dataset.name, record.model.name, record.run_id)
         temporary = target.with_name(_TEMPORARY + record.run_id)
         try:
@@ -125,15 +140,25 @@ class Store:
         """
         return _parse(path / PROFILE_FILE if path.is_dir() else path, ProfileRecord, "profile")
 
-    def load_samples(self, path: Path) -> pa.Table:
-        """Read the samples of a run from its folder or any file in it.
+    def load_diagnosis(self, path: Path) -> DiagnosisRecord:
+        """Read a diagnosis from its file or its folder.
+
+        Raises:
+            UsageError: as `load`.
+        """
+        return _parse(path / DIAGNOSIS_FILE if path.is_dir() else path, DiagnosisRecord, "diagnosis")
+
+    def load_samples(self, path: Path, wanted: Callable[[str], bool] | None = None) -> pa.Table:
+        """Read the samples of a run from its folder or any file in it; where `wanted`, only columns of such names.
 
         Raises:
             UsageError: no samples, or not a Parquet file.
         """
         file = (path if path.is_dir() else path.parent) / SAMPLES_FILE
         try:
-            return pq.read_table(file)
+            if wanted is None:
+                return pq.read_table(file)
+            return pq.read_table(file, columns=[name for name in pq.read_schema(file).names if wanted(name)])
         except (OSError, pa.ArrowException) as error:
             raise UsageError(f"cannot read {file}: {_reason(error)}") from error
 
@@ -143,15 +168,28 @@ class Store:
         Raises:
             UsageError: a path does not exist, or what `load` refuses.
         """
-        files: dict[Path, Path] = {}
-        for path in paths:
-            if not path.exists():
-                raise UsageError(f"{path} does not exist; expected a folder of runs or a {RECORD_FILE}")
-            for file in path.rglob(RECORD_FILE) if path.is_dir() else [path]:
-                if not file.parent.name.startswith(_TEMPORARY):
-                    files.setdefault(file.resolve(), file)
-        found = [(file, self.load(file)) for file in files.values()]
-        return sorted(found, key=lambda pair: (pair[1].created, pair[1].run_id))
+        return _found(paths, RECORD_FILE, self.load)
+
+    def find_diagnoses(self, paths: Sequence[Path]) -> list[tuple[Path, DiagnosisRecord]]:
+        """Every diagnosis at or below `paths` (files or folders) with its file, oldest first.
+
+        Raises:
+            UsageError: as `find`.
+        """
+        return _found(paths, DIAGNOSIS_FILE, self.load_diagnosis)
+
+
+def _found(paths: Sequence[Path], name: str, load: Callable[[Path], R]) -> list[tuple[Path, R]]:
+    """Records in files of that name at or below `paths`, oldest first."""
+    files: dict[Path, Path] = {}
+    for path in paths:
+        if not path.exists():
+            raise UsageError(f"{path} does not exist; expected a folder of runs or a {name}")
+        for file in path.rglob(name) if path.is_dir() else [path]:
+            if not file.parent.name.startswith(_TEMPORARY):
+                files.setdefault(file.resolve(), file)
+    found = [(file, load(file)) for file in files.values()]
+    return sorted(found, key=lambda pair: (pair[1].created, pair[1].run_id))
 
 
 def _folder_name(name: str) -> str:

@@ -87,7 +87,7 @@ def intervals(
     codes = cluster_codes(groups)
     n = next(iter(statistics.values())).shape[0] if statistics else 0
     found = {
-        name: _interval(values[name], None, level, n, "none")
+        name: as_interval(values[name], None, level, n, "none")
         for name in metrics
         if n == 0 or metrics[name].bootstrap == "none"
     }
@@ -95,13 +95,13 @@ def intervals(
     if codes is None:
         for name, metric in metrics.items():
             if metric.proportion:
-                found[name] = _interval(values[name], wilson(values[name] * n, n, level), level, n, "wilson")
+                found[name] = as_interval(values[name], wilson(values[name] * n, n, level), level, n, "wilson")
                 continue
             # Each metric draws for itself, so that its interval does not depend on which others were asked for.
             units = single_units(statistics[name])
             drawn = bootstrap({name: metric}, {name: units}, resamples=resamples, seed=seed)[name]
             bounds, method = _bounds(metric, values[name], drawn, level)
-            found[name] = _interval(values[name], bounds, level, n, method)
+            found[name] = as_interval(values[name], bounds, level, n, method)
         return found
     clusters = int(codes.max()) + 1
     by_cluster = {name: clustered_units(statistics[name], codes) for name in metrics}
@@ -111,7 +111,7 @@ def intervals(
         method = f"clustered-{method}"
         if bounds is None and metric.proportion:
             bounds, method = wilson(values[name] * clusters, clusters, level), "wilson-clusters"
-        found[name] = _interval(values[name], bounds, level, len(codes), method)
+        found[name] = as_interval(values[name], bounds, level, len(codes), method)
     return found
 
 
@@ -138,15 +138,22 @@ def percentiles(values: FloatArray, level: float) -> tuple[float, float] | None:
 
 
 def _bounds(metric: SumMetric, value: float, drawn: FloatArray, level: float) -> tuple[tuple[float, float] | None, str]:
-    """The interval that a metric asks for, from its resampled values, and what that is called."""
+    return resampled_bounds(metric.bootstrap, value, drawn, level, metric.least, metric.most)
+
+
+def resampled_bounds(
+    bootstrap: str, value: float, drawn: FloatArray, level: float, least: float = -math.inf, most: float = math.inf
+) -> tuple[tuple[float, float] | None, str]:
+    """The interval from resampled values by the bootstrap that a metric asks for, and what that is called."""
     found = percentiles(drawn, level)
-    if metric.bootstrap == "percentile":
+    if bootstrap == "percentile":
         return found, "bootstrap"
     if found is not None:
-        found = max(metric.least, min(value, 2 * value - found[1])), min(metric.most, max(value, 2 * value - found[0]))
-    return found, f"{metric.bootstrap}-bootstrap"
+        found = max(least, min(value, 2 * value - found[1])), min(most, max(value, 2 * value - found[0]))
+    return found, f"{bootstrap}-bootstrap"
 
 
-def _interval(value: float, bounds: tuple[float, float] | None, level: float, n: int, method: str) -> Interval:
+def as_interval(value: float, bounds: tuple[float, float] | None, level: float, n: int, method: str) -> Interval:
+    """An interval from its bounds, if there are any."""
     low, high = bounds if bounds is not None else (None, None)
     return Interval(None if math.isnan(value) else value, low, high, level, n, method)

@@ -1,6 +1,6 @@
 """What a bootstrap draws: clusters of samples that belong together, or single samples."""
 
-from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
@@ -41,11 +41,14 @@ def cluster_codes(groups: NDArray[Any] | None) -> Codes | None:
     return codes if clusters < len(codes) else None
 
 
-def clustered_units(statistics: sparse.csr_array, codes: Codes) -> Units:
-    """Sum the rows of each cluster: [n, K] -> [G, K]."""
-    samples, clusters = len(codes), int(codes.max()) + 1
-    member = sparse.csr_array((np.ones(samples), (codes, np.arange(samples))), shape=(clusters, samples))
-    return Units(sparse.csr_array(member @ statistics), np.ones(clusters, dtype=np.int64))
+def clustered_units(statistics: sparse.csr_array, clusters: Codes) -> Units:
+    """Sum the rows of each cluster: [n, K] -> [G, K]. Not even rounding depends on the order of the samples."""
+    codes = row_codes(statistics)
+    different = int(codes.max(initial=-1)) + 1
+    shape = int(clusters.max(initial=-1)) + 1, different
+    occurrences = sparse.csr_array((np.ones(len(codes)), (clusters, codes)), shape=shape)  # adds up what is equal
+    first = _first(codes)
+    return Units(sparse.csr_array(occurrences @ statistics[first]), np.ones(shape[0], dtype=np.int64))
 
 
 def single_units(statistics: sparse.csr_array) -> Units:
@@ -54,13 +57,68 @@ def single_units(statistics: sparse.csr_array) -> Units:
     Which of several equal samples is drawn makes no difference, so U is small for a classifier (at most the square
     of the number of classes), and the order of the samples has no influence.
     """
-    rows = statistics.copy()
+    return pooled_units([statistics], row_codes(statistics))
+
+
+def pooled_units(parts: Sequence[sparse.csr_array], codes: Codes, counts: NDArray[np.int64] | None = None) -> Units:
+    """Units with the statistics of several parts side by side, equal ones counted together.
+
+    Args:
+        parts: [N, K] each.
+        codes: equal where the units are equal in all parts, [N] of 0..U-1.
+        counts: occurrences of each of the N; once if not given.
+
+    Returns:
+        Units of [U, sum of K], in an order that follows from their statistics alone.
+    """
+    rows = sparse.csr_array(sparse.hstack([part[_first(codes)] for part in parts], format="csr"))
     rows.eliminate_zeros()
     rows.sort_indices()
     keys = [
         (rows.indices[start:stop].tobytes(), rows.data[start:stop].tobytes()) for start, stop in pairwise(rows.indptr)
     ]
-    counts = Counter(keys)
-    first = {key: position for position, key in reversed(list(enumerate(keys)))}
-    order = sorted(counts)
-    return Units(rows[[first[key] for key in order]], np.array([counts[key] for key in order], dtype=np.int64))
+    order = sorted(range(len(keys)), key=keys.__getitem__)
+    occurrences = np.bincount(codes, weights=counts, minlength=len(keys))
+    return Units(rows[order], np.rint(occurrences[order]).astype(np.int64))
+
+
+def row_codes(statistics: sparse.csr_array) -> Codes:
+    """Number different rows, the same number where rows are equal: [n, K] -> [n] of 0..U-1."""
+    rows = sparse.csr_array(statistics, copy=True)
+    rows.eliminate_zeros()
+    rows.sort_indices()
+    n, entries = rows.shape[0], np.diff(rows.indptr)
+    codes = np.zeros(n, dtype=np.intp)
+    for place in range(int(entries.max(initial=0))):
+        has = entries > place
+        at = rows.indptr[:-1][has] + place
+        column, value = np.full(n, -1, dtype=np.int64), np.zeros(n)
+        column[has], value[has] = rows.indices[at], rows.data[at]
+        codes = joint_codes([codes, _ranks(column), _ranks(value)])
+        if codes.max() == n - 1:  # all differ already
+            break
+    return codes
+
+
+def joint_codes(parts: Sequence[Codes]) -> Codes:
+    """Number the different combinations of several numberings, in their order: [N] each -> [N] of 0..U-1."""
+    codes, *others = parts
+    for other in others:
+        width = int(other.max(initial=0)) + 1
+        if width > 1:
+            codes = _ranks(codes * width + other)
+    return codes
+
+
+def _ranks(values: NDArray[Any]) -> Codes:
+    """The place of each value among the different ones, ascending."""
+    if len(values) == 0 or (values == values[0]).all():
+        return np.zeros(len(values), dtype=np.intp)
+    return np.asarray(pd.factorize(values, sort=True, use_na_sentinel=False)[0], dtype=np.intp)
+
+
+def _first(codes: Codes) -> NDArray[np.intp]:
+    """Where each number occurs first, [U]."""
+    first = np.empty(int(codes.max(initial=-1)) + 1, dtype=np.intp)
+    first[codes[::-1]] = np.arange(len(codes))[::-1]  # of several assignments the last one stays
+    return first

@@ -37,6 +37,7 @@ class ASR:
         abilities=("generate",),
         metrics=("wer", "cer"),
         datasets=("spoken-sentences", "an4", "librispeech", "common-voice", "fleurs", "tedlium", "speech-manifest"),
+        floors=("empty-transcript",),
         breakdowns=("condition",),
         target_field="reference",
         citation="Radford et al.: Robust Speech Recognition via Large-Scale Weak Supervision, 2022, "

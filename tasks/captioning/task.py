@@ -32,6 +32,7 @@ class Captioning:
             "caption_vocabulary",
         ),
         datasets=("scenes", "coco-captions", "coco-karpathy", "flickr8k", "flickr30k", "nocaps", "captions-json"),
+        floors=("frequent-caption",),
         breakdowns=("domain",),
         target_field="references",
         many_targets=True,

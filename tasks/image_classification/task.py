@@ -47,6 +47,7 @@ class ImageClassification:
             "clothing",
             "image-folder",
         ),
+        floors=("majority",),
         citation=(
             "Russakovsky et al.: ImageNet Large Scale Visual Recognition Challenge, IJCV 2015, "
             "https://arxiv.org/abs/1409.0575"

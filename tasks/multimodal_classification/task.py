@@ -27,6 +27,7 @@ class MultimodalClassification:
         abilities=("classify", "generate"),
         metrics=("accuracy", "macro_f1", "mean_class_recall", "top5_accuracy", "ece", "nll", "brier"),
         datasets=("trimodal-digits", "av-digits"),
+        floors=("majority", "image-only", "audio-only", "text-only"),
         breakdowns=("image_condition", "audio_condition", "hint", "speaker"),
         citation=(
             "Baltrusaitis et al.: Multimodal Machine Learning: A Survey and Taxonomy, TPAMI 2019, "

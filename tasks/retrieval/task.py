@@ -39,6 +39,7 @@ class Retrieval:
         abilities=("embed",),
         metrics=tuple(f"{way}_{measure}" for way in ("text_to_image", "image_to_text") for measure in _MEASURES),
         datasets=("scenes", "coco-captions", "coco-karpathy", "flickr8k", "flickr30k", "nocaps", "captions-json"),
+        floors=("random-embedding",),
         breakdowns=("domain",),
         citation=(
             "Hodosh, Young & Hockenmaier: Framing Image Description as a Ranking Task, JAIR 2013, "
@@ -59,23 +60,26 @@ class Retrieval:
         return ImageTextPairs(samples)
 
     def ask(self, model: Model, batch: Batch) -> list[Prediction]:
-        """The vector of each item, from the modality that it has.
+        """The vector of each item, from the modality that it has; zeros where that is missing, which are like nothing.
 
         Raises:
-            ValueError: an item has no modality that the model reads, or the vectors are not [B, D] or not finite.
+            ValueError: the model reads none, an item has several, or the vectors are not [B, D] or not finite.
         """
         has = {m: _present(batch.mask[m]) for m in self.card.modalities if m in batch.mask}
+        if not has:
+            raise ValueError(f"the model's batch has neither {' nor '.join(self.card.modalities)}")
         for position, count in enumerate(sum(has.values(), np.zeros(batch.size, dtype=int))):
-            if count != 1:
+            if count > 1:
                 raise ValueError(f"item {position} of the batch has {count} modalities that the model reads, not one")
         vectors: dict[int, NDArray[np.float32]] = {}
-        for modality, mask in has.items():
-            if mask.any():
-                found = _embedded(cast(Embeds, model), batch, modality)
-                vectors |= {position: found[position] for position in np.flatnonzero(mask).tolist()}
+        asked = [modality for modality, mask in has.items() if mask.any()] or list(has)[:1]  # of any, for the width
+        for modality in asked:
+            found = _embedded(cast(Embeds, model), batch, modality)
+            missing = np.zeros(found.shape[1], dtype=np.float32)
+            vectors |= {position: found[position] for position in np.flatnonzero(has[modality]).tolist()}
         if not all(np.isfinite(vector).all() for vector in vectors.values()):
             raise ValueError("the model gave a vector that is not finite, which is no answer")
-        return [Prediction("", vector=vectors[position]) for position in range(batch.size)]
+        return [Prediction("", vector=vectors.get(position, missing)) for position in range(batch.size)]
 
     def score(self, metric: Metric, prediction: Prediction, sample: Sample) -> tuple[Any, ...]:
         """A vector is kept as it is; it gets its place when those of all items are there."""

@@ -57,6 +57,7 @@ class VQA:
             "chartqa",
             "clevr",
         ),
+        floors=("majority", "question-prior", "image-only", "text-only"),
         breakdowns=("question_type", "answer_type"),
         target_field="answers",
         many_targets=True,

@@ -12,7 +12,7 @@ from PIL import Image
 
 from mmbench.encoder import EncoderConfig
 from mmbench.errors import UsageError
-from mmbench.fusion_model import FusionFactory
+from mmbench.fusion_factory import FusionFactory
 from mmbench.model import BuildOptions
 from mmbench.registry import registry
 from mmbench.sample import Audio, Sample

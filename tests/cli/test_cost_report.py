@@ -9,7 +9,8 @@ from rich.console import Console
 
 from mmbench.cli.cost_report import print_cost
 from mmbench.cli.report import print_profile, print_run
-from mmbench.cli.units import bar, digits, duration, memory, percent, plural, si
+from mmbench.cli.units import bar, memory, percent, plural
+from mmbench.leaderboard.units import digits, duration, si
 from mmbench.profile.results import Estimate, Passes, Sweep, SweepPoint
 from mmbench.record.profile import ProfileRecord
 from mmbench.record.schema import RunRecord

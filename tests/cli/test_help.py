@@ -12,7 +12,7 @@ import typer
 from mmbench.cli import app, main
 from mmbench.errors import HarnessError
 
-VERBS = ("eval", "profile", "train", "leaderboard", "list", "show", "doctor")
+VERBS = ("eval", "profile", "train", "compare", "diagnose", "score", "leaderboard", "list", "show", "doctor")
 HEAVY = "torch transformers pandas pyarrow"
 
 

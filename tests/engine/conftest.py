@@ -18,6 +18,7 @@ from mmbench_tasks.vqa.datasets import easy_vqa
 from mmbench_tasks.vqa.task import VQA
 
 PROBES = Path(__file__).with_name("probes.py")
+CONTEST = Path(__file__).with_name("contest.py")
 FILM = Path(mmbench_baselines.weights.__path__[0]) / "vqa" / "easy-vqa" / "film.safetensors"
 
 
@@ -116,3 +117,15 @@ def run(tmp_path: Path, weights: Callable[[str], Path]) -> Callable[..., Evaluat
         )
 
     return evaluate_model
+
+
+@pytest.fixture
+def contest(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """The plugin of trials, loaded, and no other one; what it registered is forgotten afterwards."""
+    monkeypatch.setattr(registry, "files", [])
+    before = {kind: set(registry.names(kind)) for kind in KINDS}
+    load_plugin_file(CONTEST)
+    yield CONTEST
+    for kind in KINDS:
+        for name in set(registry.names(kind)) - before[kind]:
+            registry.unregister(kind, name)

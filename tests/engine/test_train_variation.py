@@ -13,7 +13,7 @@ from mmbench.checkpoint import read_weights
 from mmbench.engine.train import train
 from mmbench.engine.train_options import TrainOptions
 from mmbench.errors import HarnessError, UsageError
-from mmbench.fusion_model import FusionFactory
+from mmbench.fusion_factory import FusionFactory
 from mmbench.model import Batch
 from mmbench.registry import registry
 from mmbench.sample import Sample

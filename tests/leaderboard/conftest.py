@@ -1,5 +1,6 @@
 import json
 from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 import pyarrow as pa
@@ -107,3 +108,49 @@ def film(trained, metric_of, film_values):
         )
         for seed, value in enumerate(film_values)
     ]
+
+
+@pytest.fixture
+def stored(make, trained, tmp_path):
+    """Store a run by its answers: `stored("film", [1, 1, 0], seed=2, reads=["image"], order=[2, 0, 1], ...)`.
+
+    Questions are of type a and b in turn, the right answer is yes, and None is a sample that failed. Without a seed the
+    model was not trained here. `record` changes the record, whatever else is given the way it is made.
+    """
+
+    def store(
+        model,
+        correct,
+        *,
+        seed=0,
+        reads=("image", "text"),
+        order=None,
+        scores=None,
+        labels=None,
+        groups=None,
+        record=None,
+        **rest,
+    ):
+        rows = {
+            "index": list(range(len(correct))),
+            "id": [f"q{i}" for i in range(len(correct))],
+            "group": groups or [None] * len(correct),
+            "meta.question_type": ["ab"[i % 2] for i in range(len(correct))],
+            "target": ["yes"] * len(correct),
+            "prediction": [{1: "yes", 0: "no"}.get(right) for right in correct],
+            "accuracy.correct": list(correct),
+            "error": ["decode: broken" if right is None else None for right in correct],
+            **({} if scores is None else {"scores": scores}),
+        }
+        table = pa.table(rows).take(pa.array(order or range(len(correct))))
+        if scores is not None:
+            table = table.replace_schema_metadata({"labels": json.dumps(labels or ["yes", "no"])})
+        known = [right for right in correct if right is not None]
+        info = {"modalities": None if reads is None else list(reads)}
+        build = make if seed is None else partial(trained, seed)
+        found = build(model, sum(known) / len(known), model_info=info, dataset={"n": len(correct)}, **rest)
+        number = len(list(tmp_path.rglob("record.json")))
+        changes = {"run_id": f"run-{number}", "breakdowns": {}, **(record or {})}
+        return Store(tmp_path / "runs").save(found.model_copy(update=changes), table)
+
+    return store

@@ -11,10 +11,10 @@ import pytest
 from markdown_it import MarkdownIt
 from rich.console import Console
 
-from mmbench.leaderboard.cells import number, size
+from mmbench.leaderboard.cells import number, sheet, size
 from mmbench.leaderboard.formats import FORMATS
 from mmbench.leaderboard.table import build_tables
-from mmbench.leaderboard.terminal import plain, show
+from mmbench.leaderboard.terminal import show
 
 NASTY = [
     "<script>alert('&')</script>",
@@ -153,6 +153,7 @@ def test_json_reads_back(tables):
         "n": 20,
         "limit": 20,
         "protocol": "",
+        "alteration": "",
         "main_metric": "accuracy",
         "sort": "accuracy",
         "speed": "model_samples_per_s",
@@ -176,7 +177,7 @@ def test_json_reads_back(tables):
 
 
 def test_terminal_shows_every_column_and_no_markup(tables):
-    text = plain(tables)
+    text = FORMATS["rich"](tables)
     for name in NASTY:
         assert name in text
     for header in ("accuracy", "macro f1", "samples/s", "front", "parameters", "peak memory", "date"):
@@ -187,7 +188,7 @@ def test_terminal_shows_every_column_and_no_markup(tables):
 
 def test_terminal_marks_the_best_value(tables):
     console = Console(file=io.StringIO(), width=160, force_terminal=True, color_system="standard", _environ={})
-    show(tables, console)
+    show([sheet(table) for table in tables], console)
     assert console.file.getvalue().count("\x1b[1;32m") == 1  # 0.9000; a single value or a single row is no contest
 
 
@@ -196,7 +197,7 @@ def test_a_narrow_terminal_leaves_out_columns_and_says_so(make, metric_of, width
     scores = {name: metric_of(0.9, 0.8, 1.0) for name in ("macro_f1", "mean_class_recall")}
     tables = build_tables([make("cross-attention", 0.9, 0.8, 1.0, **scores), make("film", 0.95, 0.9, 1.0, **scores)])
     console = Console(file=io.StringIO(), width=width)
-    show(tables, console)
+    show([sheet(table) for table in tables], console)
     lines = console.file.getvalue().splitlines()
     assert max(map(len, lines)) <= width
     assert "Left out for width: " in "\n".join(lines)

@@ -1,5 +1,7 @@
 """Paired differences. References: scipy.stats.permutation_test and bootstrap, and counting by hand."""
 
+from itertools import product
+
 import numpy as np
 import pytest
 from scipy import stats
@@ -7,7 +9,7 @@ from scipy import stats
 from mmbench.metrics.accuracy import Accuracy
 from mmbench.metrics.ece import ECE
 from mmbench.metrics.macro_f1 import MacroF1
-from mmbench.stats.paired import paired_difference
+from mmbench.stats.paired import paired_difference, paired_differences
 
 
 def rows(values):
@@ -141,3 +143,126 @@ def test_metric_without_an_interval_has_none_for_a_difference_either():
 
     found = paired_difference(Never(), rows([1, 1, 0]), rows([0, 1, 0]), None)
     assert (found.interval.value, found.interval.low, found.p_value) == (pytest.approx(1 / 3), None, 1.0)
+
+
+def simulated(rng, n, seeds, spread=0.0):
+    """Right answers of two models of equal skill by seed, [2, S, n], and clusters of five.
+
+    Models differ on a sample only as seeds and chance have it; `spread` makes samples of a cluster alike.
+    """
+    groups = np.arange(n) // 5
+    ease = 1 + rng.normal(size=n) + spread * rng.normal(size=groups[-1] + 1)[groups]
+    own = ease + 0.5 * rng.normal(size=(2, 1, n)) + 0.5 * spread * rng.normal(size=(2, 1, groups[-1] + 1))[..., groups]
+    return (own + 0.5 * rng.normal(size=(2, seeds, n)) > 0).astype(int), groups.astype(str)
+
+
+def compare(ours, theirs, groups=None, **options):
+    return paired_differences(
+        Accuracy(), {"ours": [rows(seed) for seed in ours]}, [rows(seed) for seed in theirs], groups, **options
+    )["ours"]
+
+
+@pytest.mark.parametrize("clustered", [False, True])
+@pytest.mark.parametrize("seeds", [1, 3])
+def test_a_planted_point_is_found(seeds, clustered):
+    """9,673 questions, 3 % of which each model answers right where the other does not, and 97 that one has besides."""
+    rng = np.random.default_rng(0)
+    theirs = np.repeat((rng.random(9_673) < 0.7)[None].astype(int), seeds, axis=0)
+    ours = theirs.copy()
+    for right, wrong, share in ((0, 1, 0.03), (1, 0, 0.03), (0, 1, 97 / 9_673)):
+        for mine, other in zip(ours, theirs, strict=True):
+            here = rng.permutation(np.flatnonzero((other == right) & (mine == right)))[: round(share * 9_673)]
+            mine[here] = wrong
+    groups = np.arange(9_673) // 5
+    found = compare(ours, theirs, groups.astype(str) if clustered else None)
+    assert found.interval.value == pytest.approx(97 / 9_673)
+    assert found.interval.low > 0
+    assert found.p_value < 0.01
+
+
+def test_no_difference_is_seldom_found():
+    """Two models that differ by chance alone, 200 times with one or three seeds, with clusters or without.
+
+    At most 5 % are significant over all four (30 of 800 are here), and no more than chance allows in any; intervals
+    hold 0 as often as they say.
+    """
+    significant = {}
+    for clustered, seeds in product((False, True), (1, 3)):
+        rng = np.random.default_rng(0)
+        found = []
+        for _ in range(200):
+            (ours, theirs), groups = simulated(rng, 300, seeds, spread=1.0 if clustered else 0.0)
+            found.append(compare(ours, theirs, groups if clustered else None, resamples=499))
+        significant[clustered, seeds] = sum(one.p_value <= 0.05 for one in found)
+        held = sum(one.interval.low <= 0 <= one.interval.high for one in found)
+        assert 0.90 <= held / 200 <= 0.99
+    assert max(significant.values()) <= stats.binom.ppf(0.999, 200, 0.05)
+    assert sum(significant.values()) / 800 <= 0.05
+
+
+def test_a_swap_exchanges_all_seeds_at_once():
+    """Three equal seeds tell no more than one."""
+    rng = np.random.default_rng(1)
+    (ours, theirs), _ = simulated(rng, 12, 1)
+    one, three = (compare(np.repeat(ours, k, axis=0), np.repeat(theirs, k, axis=0)) for k in (1, 3))
+    assert three.p_value == one.p_value
+    assert three.interval.value == pytest.approx(one.interval.value)
+    assert (three.interval.low, three.interval.high) == pytest.approx((one.interval.low, one.interval.high))
+
+
+@pytest.mark.parametrize("seeds", [1, 3])
+def test_mean_over_seeds_is_tested_as_scipy_does(seeds):
+    rng = np.random.default_rng(2)
+    (ours, theirs), _ = simulated(rng, 10, seeds)
+    found = compare(ours, theirs)
+    expected = stats.permutation_test(
+        (ours.mean(axis=0), theirs.mean(axis=0)),
+        lambda a, b, axis: np.mean(a, axis=axis) - np.mean(b, axis=axis),
+        permutation_type="samples",
+        vectorized=True,
+        n_resamples=np.inf,
+    )
+    assert found.interval.value == pytest.approx(expected.statistic)
+    assert (found.p_value, found.test) == (pytest.approx(expected.pvalue), "exact")
+
+
+@pytest.mark.parametrize("n", [400, 20_000])
+@pytest.mark.parametrize("clustered", [False, True])
+def test_several_models_are_as_each_alone(clustered, n):
+    """Few different units or many: of each model the same interval and p-value but for the draws."""
+    rng = np.random.default_rng(3)
+    models = {}
+    (models["a"], theirs), groups = simulated(rng, n, 2, spread=1.0)
+    models["b"] = np.where(rng.random(theirs.shape) < 20 / n, 1, theirs)
+    models["same"] = theirs
+    given = {name: [rows(seed) for seed in right] for name, right in models.items()}
+    clusters = groups if clustered else None
+    baseline = [rows(seed) for seed in theirs]
+    together = paired_differences(Accuracy(), given, baseline, clusters, resamples=1999)
+    for name, right in models.items():
+        alone = compare(right, theirs, clusters, resamples=1999)
+        assert together[name].interval.value == pytest.approx(alone.interval.value, abs=1e-12)
+        assert together[name].p_value == pytest.approx(alone.p_value, abs=0.06)
+        if name != "same":
+            width = alone.interval.high - alone.interval.low
+            assert together[name].interval.low == pytest.approx(alone.interval.low, abs=0.15 * width)
+    assert (together["same"].interval.value, together["same"].interval.low, together["same"].p_value) == (0, None, 1)
+
+
+@pytest.mark.parametrize("n", [200, 20_000])
+@pytest.mark.parametrize("clustered", [False, True])
+def test_order_of_samples_changes_nothing(clustered, n):
+    rng = np.random.default_rng(4)
+    (ours, theirs), groups = simulated(rng, n, 2, spread=1.0)
+    order = rng.permutation(n)
+    before = compare(ours, theirs, groups if clustered else None, resamples=499)
+    after = compare(ours[..., order], theirs[..., order], groups[order] if clustered else None, resamples=499)
+    assert after == before
+
+
+def test_seeds_and_samples_must_be_as_many():
+    with pytest.raises(ValueError, match="'ours' has 2 seeds and what it is compared with 1"):
+        compare([[1, 0], [1, 1]], [[1, 0]])
+    with pytest.raises(ValueError, match="expected the same samples"):
+        compare([[1, 0, 1]], [[1, 0]])
+    assert paired_differences(Accuracy(), {}, [rows([1, 0])], None) == {}

@@ -149,11 +149,27 @@ def test_vectors_that_are_no_answer(vectors, message):
         Retrieval().ask(Fixed(vectors), batch)
 
 
-@pytest.mark.parametrize(("masks", "count"), [({"image": False}, 0), ({}, 0), ({"image": True, "text": True}, 2)])
-def test_item_that_does_not_have_one_modality(masks, count):
+@pytest.mark.parametrize(
+    ("masks", "message"),
+    [
+        ({}, "the model's batch has neither image nor text"),
+        ({"image": True, "text": True}, "item 0 of the batch has 2 modalities that the model reads, not one"),
+    ],
+)
+def test_item_that_does_not_have_one_modality(masks, message):
     batch = Batch(1, {}, {modality: torch.tensor([value]) for modality, value in masks.items()})
-    with pytest.raises(ValueError, match=f"item 0 of the batch has {count} modalities"):
+    with pytest.raises(ValueError, match=message):
         Retrieval().ask(Fixed(torch.ones(1, 2)), batch)
+
+
+@pytest.mark.parametrize("others", [[], [True]])
+def test_item_whose_modality_is_missing_is_like_nothing(others):
+    """Its vector is zeros of the common width, beside others and alone."""
+    image = torch.tensor([False, *others])
+    batch = Batch(len(image), {}, {"image": image, "text": torch.zeros_like(image)})
+    missing, *found = Retrieval().ask(Fixed(torch.ones(len(image), 3)), batch)
+    assert missing.vector.tolist() == [0.0, 0.0, 0.0]
+    assert [prediction.vector.tolist() for prediction in found] == [[1.0, 1.0, 1.0] for _ in others]
 
 
 def test_model_that_cannot_embed_is_refused():

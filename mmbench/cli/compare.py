@@ -1,0 +1,180 @@
+"""`mmbench compare`: models side by side, with significance."""
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from mmbench.cli.compare_trials import (
+    ASKED,
+    Asked,
+    EvalSamplesOption,
+    FloorsOption,
+    JobsOption,
+    ModelsOption,
+    SeedsOption,
+    TaskToCompareOption,
+    TrainSamplesOption,
+    TrialsOption,
+    train_missing,
+)
+from mmbench.cli.console import DataOption, JsonOption, PluginOption, console, load_plugins, print_line
+from mmbench.cli.leaderboard import Format
+from mmbench.cli.run_options import DatasetOption, SplitOption
+from mmbench.cli.train_settings import (
+    AugmentOption,
+    BudgetOption,
+    EncoderOption,
+    EpochsOption,
+    LearningRateOption,
+    ModalityDropoutOption,
+    StepSizeOption,
+    TrainDeviceOption,
+)
+from mmbench.errors import HarnessError, UsageError
+
+if TYPE_CHECKING:
+    from mmbench.engine.combination import Combination
+    from mmbench.leaderboard.comparison import Comparison
+
+
+def compare(
+    runs: Annotated[
+        list[Path] | None,
+        typer.Argument(metavar="RUN", help="Folders of runs, or record.json files.", show_default=False),
+    ] = None,
+    *,
+    baseline: Annotated[
+        str | None,
+        typer.Option("--baseline", metavar="MODEL", help="What all are compared with.", show_default="the first"),
+    ] = None,
+    metric: Annotated[
+        str | None,
+        typer.Option("--metric", metavar="NAME", help="Compare by this metric.", show_default="the task's main one"),
+    ] = None,
+    every_run: Annotated[
+        bool, typer.Option("--all", help="A row for each run, not for each model over its training seeds.")
+    ] = False,
+    ensemble: Annotated[
+        str | None,
+        typer.Option(
+            "--ensemble",
+            metavar="KINDS",
+            help="Add rows made of the stored predictions: mean, product, vote, weighted=0.7:0.3; several by comma.",
+        ),
+    ] = None,
+    members: Annotated[
+        str | None, typer.Option("--members", metavar="MODELS", help="Of the ensembles.", show_default="all models")
+    ] = None,
+    format_: Annotated[Format, typer.Option("--format", help="How to write the table.")] = Format.RICH,
+    json: JsonOption = False,
+    output: Annotated[Path | None, typer.Option("--output", metavar="FILE", help="Write to a file.")] = None,
+    plot: Annotated[
+        Path | None,
+        typer.Option("--plot", metavar="FILE", help="Draw quality against speed, and by type of sample: .svg or .png."),
+    ] = None,
+    task: TaskToCompareOption = None,
+    models: ModelsOption = None,
+    dataset: DatasetOption = None,
+    data: DataOption = None,
+    split: SplitOption = None,
+    seeds: SeedsOption = ASKED.seeds,
+    floors: FloorsOption = ASKED.floors,
+    train_limit: TrainSamplesOption = None,
+    limit: EvalSamplesOption = None,
+    jobs: JobsOption = ASKED.jobs,
+    trials: TrialsOption = ASKED.trials,
+    encoder: EncoderOption = None,
+    budget: BudgetOption = ASKED.budget,
+    epochs: EpochsOption = ASKED.epochs,
+    batch_size: StepSizeOption = ASKED.batch_size,
+    learning_rate: LearningRateOption = ASKED.learning_rate,
+    augment: AugmentOption = ASKED.augment,
+    modality_dropout: ModalityDropoutOption = ASKED.modality_dropout,
+    device: TrainDeviceOption = ASKED.device,
+    plugin: PluginOption = None,
+) -> None:
+    """Compare models on the same samples: differences with intervals and corrected p-values, and what they cost.
+
+    Each model is a row over its training seeds. RUNs must be of the same task, data, split and protocol. With
+    --task and --models what is missing is trained and evaluated first, all models in the same way.
+    """
+    asked = Asked(
+        task=task,
+        models=models,
+        dataset=dataset,
+        data=data,
+        split=split,
+        seeds=seeds,
+        floors=floors,
+        train_limit=train_limit,
+        limit=limit,
+        jobs=jobs,
+        trials=trials,
+        encoder=encoder,
+        budget=budget,
+        epochs=epochs,
+        batch_size=batch_size,
+        learning_rate=learning_rate,
+        augment=augment,
+        modality_dropout=modality_dropout,
+        device=device,
+    )
+    if json and format_ not in (Format.RICH, Format.JSON):
+        raise UsageError(f"--json and --format {format_} exclude each other; give one")
+    if members is not None and ensemble is None:
+        raise UsageError("--members goes with --ensemble: which ones shall be made of them?")
+    trains = asked.wanted(runs)
+    from mmbench.leaderboard.figure import check_figure
+
+    if plot is not None:
+        check_figure(plot)
+    load_plugins(plugin)
+    from mmbench.leaderboard.compare import compare_runs
+    from mmbench.leaderboard.stored_run import find_runs
+
+    combinations: list[Combination] = []
+    if ensemble is not None:
+        from mmbench.engine.combination import parse_combinations
+
+        combinations = parse_combinations(ensemble)
+    failed: list[str] = []
+    if trains:
+        runs, baseline, failed = train_missing(asked, baseline, metric)
+    found = compare_runs(
+        find_runs(runs or []),
+        metric=metric,
+        baseline=baseline,
+        every_run=every_run,
+        combinations=combinations,
+        members=[name.strip() for name in members.split(",")] if members is not None else (),
+    )
+    write_comparison(found, Format.JSON if json else format_, output, plot)
+    if failed:
+        raise HarnessError(f"the table is of the others: {', '.join(failed)} failed")
+
+
+def write_comparison(found: "Comparison", form: Format, output: Path | None, plot: Path | None) -> None:
+    """Print a comparison, or write it to a file, and draw it where that is asked for.
+
+    Raises:
+        HarnessError: a file cannot be written, or there is nothing to draw.
+    """
+    from mmbench.leaderboard.comparison_cells import comparison_sheet
+    from mmbench.leaderboard.formats import COMPARISON_FORMATS
+    from mmbench.leaderboard.output import write_file
+    from mmbench.leaderboard.terminal import show
+
+    if output is not None:
+        write_file(output, COMPARISON_FORMATS[form](found))
+        print_line("wrote", "green", str(output))
+    elif form is Format.RICH:
+        show([comparison_sheet(found)], console())
+    else:
+        sys.stdout.write(COMPARISON_FORMATS[form](found))
+    if plot is not None:
+        from mmbench.leaderboard.comparison_plot import plot_comparison
+
+        plot_comparison(found, plot)
+        print_line("wrote", "green", str(plot))
