@@ -151,9 +151,7 @@ def _choose(modality: str, spec: str, samples: Dataset) -> EncoderConfig:
                 f"--encoder {modality}={spec}: an encoder from a file has the options that it was made with"
             )
         return _stored(modality, file).config
-    names = registry.names("encoder")
-    if name not in names and f"{name}-{modality}" in names:
-        name = f"{name}-{modality}"  # `hf` of an image is `hf-image`
+    name = encoder_name(modality, spec)
     encoder_class: type[Encoder] = registry.load("encoder", name)
     if name == encoder_class.modality:  # what is stored names the thing itself: the default may come to be another
         name = registry.own_name("encoder", name)
@@ -166,6 +164,19 @@ def _choose(modality: str, spec: str, samples: Dataset) -> EncoderConfig:
             raise UsageError(f"encoder {name!r}: {option} follows from {argument!r} and cannot be set beside it")
     options |= encoder_class.learn_options(samples[index].inputs.get(modality) for index in range(len(samples)))
     return EncoderConfig(name, options | set_by_hand)
+
+
+def encoder_name(modality: str, spec: str) -> str:
+    """The registered name of the encoder that a `NAME[:ARGUMENT][,OPTION=VALUE]` stands for; `hf-image` for `hf`.
+
+    Raises:
+        UsageError: it is from a file, which cannot be read or has no such encoder.
+    """
+    name = _COMMA.split(spec)[0].partition(":")[0]
+    if name == _FROM:
+        return _stored(modality, spec.partition(":")[2]).config.name
+    names = registry.names("encoder")
+    return f"{name}-{modality}" if name not in names and f"{name}-{modality}" in names else name
 
 
 def chosen_width(build: BuildOptions, default: int) -> int:

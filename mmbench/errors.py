@@ -1,7 +1,7 @@
 """The errors a user sees: one line that says what was wrong, what was expected, and the nearest right name."""
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 
 class MMBenchError(Exception):
@@ -31,6 +31,14 @@ def unknown_name(kind: str, name: str, known: Iterable[str]) -> UsageError:
     else:
         hint = "none is installed"
     return UsageError(f"unknown {kind} {name!r}; {hint}")
+
+
+def join_names(names: Sequence[str], most: int | None = None) -> str:
+    """Names as one phrase: `a, b and c`, or `a, b and 3 more` where there are above `most`."""
+    shown = [*names]
+    if most is not None and len(shown) > most:
+        shown[most:] = [f"{len(shown) - most} more"]
+    return " and ".join([", ".join(shown[:-1]), shown[-1]] if len(shown) > 1 else shown)
 
 
 def printable(text: str) -> str:

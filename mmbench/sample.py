@@ -92,7 +92,7 @@ class Dataset(Protocol):
 class Alters(Dataset, Protocol):
     """A data set whose samples are altered ones of another."""
 
-    def clean(self, index: int, /) -> Sample:
+    def unaltered(self, index: int, /) -> Sample:
         """The sample as it was."""
         ...
 

@@ -10,7 +10,7 @@ from PIL import Image
 from torch import nn
 
 from mmbench.checkpoint import Header, read_weights, save_weights
-from mmbench.encoder import Encoder, EncoderConfig, choose_encoders, parse_encoders, unknown_words
+from mmbench.encoder import Encoder, EncoderConfig, choose_encoders, encoder_name, parse_encoders, unknown_words
 from mmbench.errors import UsageError
 from mmbench.fusion_factory import FusionFactory
 from mmbench.model import BuildOptions
@@ -132,6 +132,23 @@ def test_default_is_stored_by_its_own_name():
     assert [(m, config.name) for m, config in configs.items()] == [("text", "gru"), ("image", "cnn")]
     assert chosen("image", "image").name == "cnn"
     assert chosen("image", "cnn").name == "cnn"
+
+
+@pytest.mark.parametrize(
+    ("modality", "spec", "name"),
+    [
+        ("image", "hf:owner/name", "hf-image"),
+        ("text", "test-plain,dropout=0.5", "test-plain"),
+        ("text", "hf:[a,b]", "hf-text"),
+        ("image", "none-such", "none-such"),
+    ],
+)
+def test_the_registered_name_of_what_the_user_writes(modality, spec, name):
+    assert encoder_name(modality, spec) == name
+
+
+def test_the_registered_name_of_an_encoder_from_a_file(weights):
+    assert encoder_name("image", f"from:{weights[0]}") == "cnn"
 
 
 def test_named_encoder_learns_its_vocabulary_from_the_samples():

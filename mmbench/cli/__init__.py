@@ -24,6 +24,7 @@ from mmbench.cli.profile import profile
 from mmbench.cli.score import score
 from mmbench.cli.show import show
 from mmbench.cli.train import train
+from mmbench.data.noise_summaries import told_noises
 from mmbench.engine.processes import let_first_speak
 from mmbench.errors import HarnessError, MMBenchError
 
@@ -37,13 +38,13 @@ EPILOG = (
 
 # In this module `list` is the verb, not the type.
 app = typer.Typer(name="mmbench", add_completion=False, rich_markup_mode="rich", pretty_exceptions_enable=False)
-app.command("eval")(eval_)
+app.command("eval", epilog=told_noises())(eval_)
 app.command("train")(train)
 app.command("profile")(profile)
 app.command("score")(score)
 app.command("leaderboard")(leaderboard)
 app.command("compare")(compare)
-app.command("diagnose")(diagnose)
+app.command("diagnose", epilog=told_noises())(diagnose)
 app.command("list")(list_)
 app.command("show")(show)
 app.command("doctor")(doctor)

@@ -65,7 +65,10 @@ def compare(
         ),
     ] = None,
     members: Annotated[
-        str | None, typer.Option("--members", metavar="MODELS", help="Of the ensembles.", show_default="all models")
+        str | None,
+        typer.Option(
+            "--members", metavar="MODELS", help="Of the ensembles.", show_default="all models, without floors"
+        ),
     ] = None,
     format_: Annotated[Format, typer.Option("--format", help="How to write the table.")] = Format.RICH,
     json: JsonOption = False,
@@ -141,14 +144,20 @@ def compare(
         combinations = parse_combinations(ensemble)
     failed: list[str] = []
     if trains:
-        runs, baseline, failed = train_missing(asked, baseline, metric)
+        runs, baseline, failed = train_missing(asked, baseline, metric, combinations, members)
+    stored = find_runs(runs or [])
+    together: list[str] = []
+    if members is not None:
+        together = [name.strip() for name in members.split(",")]
+    elif trains:
+        together = asked.members(run.record.model.name for run in stored)
     found = compare_runs(
-        find_runs(runs or []),
+        stored,
         metric=metric,
         baseline=baseline,
         every_run=every_run,
         combinations=combinations,
-        members=[name.strip() for name in members.split(",")] if members is not None else (),
+        members=together,
     )
     write_comparison(found, Format.JSON if json else format_, output, plot)
     if failed:

@@ -1,6 +1,6 @@
 """`mmbench compare --task ... --models ...`: trains and evaluates what is missing, and says where the runs are."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -14,6 +14,7 @@ from mmbench.engine.train_options import TrainOptions
 from mmbench.errors import HarnessError, UsageError, unknown_name
 
 if TYPE_CHECKING:
+    from mmbench.engine.combination import Combination
     from mmbench.engine.trial import Trial
     from mmbench.engine.trial_plan import Recipe
     from mmbench.engine.trials import TrialResult
@@ -83,7 +84,7 @@ class Asked:
     train_limit: int | None = None
     limit: int | None = None
     jobs: int = 1
-    trials: Path = Path("results/trials")
+    trials: Path = Path("trials")  # not among `results`, where a leaderboard would take a brief trial for a result
 
     def wanted(self, runs: Sequence[Path] | None) -> bool:
         """Whether models are named, and not runs.
@@ -110,6 +111,11 @@ class Asked:
             raise UsageError(f"--models expects names with a comma between them, not {self.models!r}")
         return found
 
+    def members(self, left: Iterable[str]) -> list[str]:
+        """What ensembles are made of unless that is told: of the models that have runs the named ones, so no floors."""
+        known = set(left)
+        return [name for name in dict.fromkeys(self.names()) if name in known]
+
     def recipe(self) -> "Recipe":
         """What all models have in common.
 
@@ -118,6 +124,8 @@ class Asked:
         """
         from mmbench.engine.trial_plan import Recipe
 
+        if self.train_limit is not None and self.train_limit < 1:
+            raise UsageError(f"--train-limit must be at least 1, not {self.train_limit}")
         training = make_train_options(
             epochs=self.epochs,
             batch_size=self.batch_size,
@@ -130,7 +138,7 @@ class Asked:
         return Recipe(
             build=make_build(encoder=self.encoder, budget=self.budget),
             training=training,
-            evaluation=EvalOptions(device=self.device, limit=self.limit, cost="quick", keep_scores=True),
+            evaluation=EvalOptions(device=self.device, limit=self.limit, cost="quick", keep_scores="if-any"),
             split=self.split,
             seeds=self.seeds,
             floors=self.floors,
@@ -141,19 +149,27 @@ ASKED = Asked()
 """The defaults."""
 
 
-def train_missing(asked: Asked, baseline: str | None, metric: str | None) -> tuple[list[Path], str, list[str]]:
+def train_missing(
+    asked: Asked,
+    baseline: str | None,
+    metric: str | None,
+    combinations: "Sequence[Combination]" = (),
+    members: str | None = None,
+) -> tuple[list[Path], str, list[str]]:
     """Train and evaluate what is not stored yet, and tell on stderr how far it is and what failed.
 
     Args:
         asked: what to compare.
         baseline: the model that the others are compared with; the first named if `None`.
         metric: by which they are to be compared.
+        combinations: ensembles that are to be made of them.
+        members: names with commas between them of what those are made of; the models that are asked for if `None`.
 
     Returns:
         The folders of the runs, in the order of the models and floors last; the baseline; and which trials failed.
 
     Raises:
-        UsageError: a name or an option is wrong; nothing was run.
+        UsageError: a name or an option is wrong, or there is one model only; nothing was run.
         HarnessError: the baseline or all others failed, so that there is nothing to compare.
     """
     from mmbench.cli.trial_lines import TrialLines
@@ -173,15 +189,29 @@ def train_missing(asked: Asked, baseline: str | None, metric: str | None) -> tup
         entrants = list(dict.fromkeys(trial.model for trial in trials))
         if baseline is not None and baseline not in entrants:
             raise unknown_name("--baseline among the models", baseline, entrants)
+        if len(entrants) < 2:
+            more = "name another model" if asked.floors else "name another model, or leave out --no-floors"
+            raise UsageError(f"there is nothing to compare {entrants[0]} with: {more}")
+        if combinations:
+            _check_members(combinations, names if members is None else members.split(","), entrants)
         results = run_trials(trials, folder=asked.trials, jobs=asked.jobs, progress=lines)
     _tell(trials, results)
     base = baseline or names[0]
     failed = [result.trial.label for result in results if result.run is None]
     left = {result.trial.model for result in results if result.run is not None}
     if base not in left or len(left) < 2:
-        raise HarnessError(f"there is nothing to compare: {', '.join(failed) or 'only the baseline'} failed")
+        raise HarnessError(f"there is nothing to compare: {', '.join(failed)} failed")
     results = sorted(results, key=lambda result: entrants.index(result.trial.model))
     return [result.run for result in results if result.run is not None], base, failed
+
+
+def _check_members(combinations: "Sequence[Combination]", members: Sequence[str], entrants: Sequence[str]) -> None:
+    """Refuse before training what would be refused after it."""
+    for name in map(str.strip, members):
+        if name not in entrants:
+            raise unknown_name("--members among the models", name, entrants)
+    for combination in combinations:
+        combination.check(len(members))
 
 
 def _tell(trials: "Sequence[Trial]", results: "Sequence[TrialResult]") -> None:

@@ -24,6 +24,7 @@ from mmbench.cli.run_options import (
     WorkersOption,
     parse_batch_size,
 )
+from mmbench.data.noise_summaries import noise_names
 from mmbench.engine.diagnose_options import SECTIONS, DiagnoseOptions, parse_levels, parse_noises, parse_skip
 from mmbench.engine.options import EvalOptions
 from mmbench.errors import UsageError
@@ -59,7 +60,12 @@ def diagnose(
     ] = "0.25,0.5,0.75,1",
     noise: Annotated[
         list[str] | None,
-        typer.Option("--noise", metavar="MODALITY=NOISE", help="Only this noise; several times.", show_default="all"),
+        typer.Option(
+            "--noise",
+            metavar="MODALITY=NOISE",
+            help=f"Only this noise; several times. {noise_names()}.",
+            show_default="all",
+        ),
     ] = None,
     skip: Annotated[
         str | None, typer.Option("--skip", metavar="NAME,NAME,...", help=f"Leave out: {', '.join(SECTIONS)}.")

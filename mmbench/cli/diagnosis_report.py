@@ -12,7 +12,7 @@ from rich.table import Table
 
 from mmbench.cli.units import percent
 from mmbench.errors import printable
-from mmbench.leaderboard.cells import MISSING, number
+from mmbench.leaderboard.cells import MISSING, number, signed
 from mmbench.record.diagnosis import Calibration, Curve, DiagnosisRecord, Interaction, Measure
 from mmbench.record.store import DIAGNOSIS_FILE
 
@@ -103,7 +103,7 @@ def _interaction(found: Interaction | None) -> list[tuple[str, str]]:
     if found is None:
         return []
     told = (
-        f"EMAP gain {_spread(found.gain, signed=True)}: {number(found.full.value)} against "
+        f"EMAP gain {_spread(found.gain, sign=True)}: {number(found.full.value)} against "
         f"{number(found.additive.value)} of the additive part, on {found.gain.n:,} samples"
     )
     return [("interaction", told)]
@@ -130,12 +130,12 @@ def _missing(record: DiagnosisRecord, whole: bool) -> Table:
 
 def _shapley(record: DiagnosisRecord) -> Table:
     """Contributions, and below them what they add up to."""
-    table = _table("contribution", "Shapley value", _level(record.clean))
+    table = _table("contribution", "Shapley value", _level(record.clean), "")
     shapley = record.shapley
     if shapley is None:
         return table
     for name, found in shapley.contributions.items():
-        table.add_row(escape(printable(name)), *_signed(found))
+        table.add_row(escape(printable(name)), *_signed(found), _unread(name, record))
     empty = shapley.coalitions[0].value
     answer = escape(printable(f"{shapley.answer:.40}"))
     table.add_row(f"[dim]always {answer!s}[/]", f"[dim]{number(empty.value)}[/]", f"[dim]{_interval(empty)}[/]")
@@ -209,10 +209,8 @@ def _interval(found: Measure) -> str:
 
 def _signed(found: Measure) -> tuple[str, str]:
     """A difference with its interval."""
-    if found.value is None:
-        return MISSING, MISSING
-    bounds = MISSING if found.low is None or found.high is None else f"{found.low:+.4f} – {found.high:+.4f}"
-    return f"{found.value + 0.0:+.4f}", bounds
+    known = found.value is not None and found.low is not None and found.high is not None
+    return signed(found.value), f"{signed(found.low)} – {signed(found.high)}" if known else MISSING
 
 
 def _shares(found: Measure) -> tuple[str, str]:
@@ -227,6 +225,6 @@ def _share(value: float) -> str:
     return f"-{percent(-value)}" if value < 0 else percent(value)
 
 
-def _spread(found: Measure, signed: bool = False) -> str:
-    value, bounds = _signed(found) if signed else (number(found.value), _interval(found))
+def _spread(found: Measure, sign: bool = False) -> str:
+    value, bounds = _signed(found) if sign else (number(found.value), _interval(found))
     return value if bounds == MISSING else f"{value} ({_level(found)}: {bounds})"

@@ -100,6 +100,9 @@ def eval_(
     keep_scores: Annotated[
         bool, typer.Option("--keep-scores", help="Store the scores of all labels, for ensembles of stored runs.")
     ] = False,
+    scores_if_any: Annotated[
+        bool, typer.Option("--scores-if-any", help="As --keep-scores, and no error if the model has none.")
+    ] = False,
     output: OutputOption = Path("results"),
     resume: Annotated[bool, typer.Option("--resume", help="Go on with an interrupted run.")] = False,
     plugin: PluginOption = None,
@@ -121,7 +124,7 @@ def eval_(
         protocol=parse_protocol(protocol),
         cost=cost.value,
         stages=parse_stages(stage or []),
-        keep_scores=keep_scores,
+        keep_scores=keep_scores or ("if-any" if scores_if_any else False),
         alteration=parse_alteration(drop or (), shuffle or (), noise or (), seed),
     )
     load_plugins(plugin)

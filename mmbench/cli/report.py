@@ -11,7 +11,7 @@ from rich.table import Table
 from mmbench.cli.cost_report import print_cost
 from mmbench.data.alteration import Alteration
 from mmbench.errors import printable
-from mmbench.leaderboard.cells import MISSING, count, number, size
+from mmbench.leaderboard.cells import MISSING, count, number, signed, size
 from mmbench.record.profile import ProfileRecord
 from mmbench.record.schema import GIVEN, DatasetInfo, MetricValue, RunRecord
 from mmbench.record.store import PROFILE_FILE, TRACE_FILE
@@ -68,8 +68,8 @@ def print_differences(comparison: "Comparison", console: Console) -> None:
             name,
             number(ours.metrics[name].value),
             number(theirs.metrics[name].value),
-            MISSING if found.value is None else f"{found.value:+.4f}",
-            MISSING if found.low is None or found.high is None else f"{found.low:+.4f} – {found.high:+.4f}",
+            signed(found.value),
+            MISSING if found.low is None or found.high is None else f"{signed(found.low)} – {signed(found.high)}",
             MISSING if found.p_value is None else f"{found.p_value:.4f}",
             f"{found.n:,}",
             found.test,
@@ -127,8 +127,9 @@ def _cost_lines(record: RunRecord, full: bool) -> list[str]:
     if cost is None:
         return []
     pace = cost.throughput.real_time_factor
+    included = "decoding and alteration" if record.settings.get("alteration") else "decoding"
     return [
-        f"throughput   {cost.throughput.samples_per_s:,.0f} samples/s (quality pass, decoding included)",
+        f"throughput   {cost.throughput.samples_per_s:,.0f} samples/s (quality pass, {included} included)",
         *([] if pace is None else [f"real time    {pace:,.1f} s of audio a second"]),
         f"wall time    {cost.wall_s:.1f} s, of which loading {cost.load_s:.1f} s"
         + (f"; the cost passes {cost.passes_s:.1f} s more" if cost.passes_s else ""),

@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 import typer
 
+from mmbench.data.noise_summaries import noise_names
 from mmbench.errors import UsageError
 
 ModelOption = Annotated[str, typer.Option("--model", help="A model or a fusion; `mmbench list models` shows them.")]
@@ -54,7 +55,7 @@ NoiseOption = Annotated[
     typer.Option(
         "--noise",
         metavar="MODALITY=NAME:LEVEL",
-        help="Add noise of a level from 0 to 1, as image=gaussian:0.3; several times.",
+        help=f"Add noise of a level from 0 to 1, as image=gaussian:0.3; several times. {noise_names()}.",
     ),
 ]
 OutputOption = Annotated[Path, typer.Option("--output", metavar="FOLDER", help="Where runs are stored.")]

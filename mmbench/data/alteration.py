@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import JsonValue, ValidationError
 
+from mmbench.data.noise_summaries import SUMMARIES
 from mmbench.errors import UsageError, unknown_name
 from mmbench.part import Part
 
@@ -32,6 +33,8 @@ class _Stored(Part):
 class Alteration:
     """What is done to the inputs of every sample of a run, in this order.
 
+    What alters alike is equal: modalities are sorted, and noises by modality, between which the order does not matter.
+
     Attributes:
         drop: modalities that are taken away, so that the model masks them.
         shuffle: modalities whose values are permuted between the samples that have them, each by itself.
@@ -45,7 +48,7 @@ class Alteration:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        """Refuse levels that mean nothing, and what contradicts itself.
+        """Sort, and refuse levels that mean nothing and what contradicts itself.
 
         Raises:
             UsageError: a level outside [0, 1], a modality or a noise twice, or one dropped and altered.
@@ -63,6 +66,9 @@ class Alteration:
         for option, modality in self._altering():
             if modality in self.drop:
                 raise UsageError(f"{modality!r} is dropped, so {option} has nothing of it to alter")
+        object.__setattr__(self, "drop", tuple(sorted(self.drop)))  # the instance is frozen
+        object.__setattr__(self, "shuffle", tuple(sorted(self.shuffle)))
+        object.__setattr__(self, "noise", tuple(sorted(self.noise, key=lambda noise: noise[0])))
 
     def __bool__(self) -> bool:
         """Whether anything is altered; noise of level 0 is nothing."""
@@ -83,9 +89,9 @@ class Alteration:
         if not self:
             return {}
         return {
-            "drop": [*sorted(self.drop)],
-            "shuffle": [*sorted(self.shuffle)],
-            "noise": [f"{modality}={name}:{_short(level)}" for modality, name, level in self._sorted_noise()],
+            "drop": [*self.drop],
+            "shuffle": [*self.shuffle],
+            "noise": [f"{modality}={name}:{_short(level)}" for modality, name, level in self.present_noise],
             "seed": self.seed,
         }
 
@@ -110,9 +116,9 @@ class Alteration:
         """For people: `without image, text shuffled, audio white 0.3`; empty where nothing is altered."""
         return ", ".join(
             [
-                *(f"without {modality}" for modality in sorted(self.drop)),
-                *(f"{modality} shuffled" for modality in sorted(self.shuffle)),
-                *(f"{modality} {name} {_short(level)}" for modality, name, level in self._sorted_noise()),
+                *(f"without {modality}" for modality in self.drop),
+                *(f"{modality} shuffled" for modality in self.shuffle),
+                *(f"{modality} {name} {_short(level)}" for modality, name, level in self.present_noise),
             ]
         )
 
@@ -129,21 +135,13 @@ class Alteration:
         for option, modality in [*(("--drop", modality) for modality in self.drop), *self._altering()]:
             if modality not in modalities:
                 raise unknown_name(f"modality in {option}", modality, modalities)
-        if not self.noise:
-            return
-        from mmbench.data.noise import NOISES  # noqa: PLC0415  # loads NumPy and Pillow
-
         for modality, name, _ in self.noise:
-            if name not in NOISES.get(modality, {}):
-                raise unknown_name(f"noise of {modality}", name, NOISES.get(modality, {}))
+            if name not in SUMMARIES.get(modality, {}):
+                raise unknown_name(f"noise of {modality}", name, SUMMARIES.get(modality, {}))
 
     def _altering(self) -> list[tuple[str, str]]:
         """Options that alter a modality and leave it, with the modality."""
         return [*(("--shuffle", m) for m in self.shuffle), *(("--noise", m) for m, _, _ in self.noise)]
-
-    def _sorted_noise(self) -> list[tuple[str, str, float]]:
-        """By modality: the order matters within one only."""
-        return sorted(self.present_noise, key=lambda noise: noise[0])
 
 
 def parse_alteration(drop: Sequence[str], shuffle: Sequence[str], noise: Sequence[str], seed: int = 0) -> Alteration:

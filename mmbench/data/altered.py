@@ -47,9 +47,9 @@ class Altered:
                 inputs[modality] = NOISES[modality][name](inputs[modality], level, random)
         return replace(sample, inputs=inputs, duration=duration)
 
-    def clean(self, index: int) -> Sample:
+    def unaltered(self, index: int) -> Sample:
         """The sample as it was."""
-        return self._samples.clean(index) if isinstance(self._samples, Alters) else self._samples[index]
+        return self._samples.unaltered(index) if isinstance(self._samples, Alters) else self._samples[index]
 
     def _donor(self, modality: str, index: int) -> Sample:
         """The sample whose value takes the place of that of sample `index`, which has the modality.

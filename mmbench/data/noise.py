@@ -21,11 +21,9 @@ class Noise:
     the approximate `blur` that holds on average.
 
     Attributes:
-        summary: one line for people.
         make: a new value from value, level above 0 and random state; never changes the value that it is given.
     """
 
-    summary: str
     make: Callable[[Any, float, Generator], Any]
 
     def __call__(self, value: Any, level: float, random: Generator) -> Any:
@@ -39,19 +37,19 @@ class Noise:
 
 NOISES: Mapping[str, Mapping[str, Noise]] = {
     Modality.IMAGE: {
-        "gaussian": Noise("normal noise of each value, with a deviation of LEVEL times the full range", gaussian),
-        "blur": Noise("a Gaussian blur, with a deviation of LEVEL times a quarter of the shorter side", blur),
-        "occlusion": Noise("a grey rectangle at random over LEVEL of the area", occlude),
-        "colour": Noise("LEVEL of the way to channels that change places under a coloured light", recolour),
+        "gaussian": Noise(gaussian),
+        "blur": Noise(blur),
+        "occlusion": Noise(occlude),
+        "colour": Noise(recolour),
     },
     Modality.TEXT: {
-        "swap": Noise("a word and the next change places, with probability LEVEL", swap_words),
-        "typo": Noise("a letter of a word becomes another, with probability LEVEL", mistype),
-        "drop": Noise("a word is left out, with probability LEVEL", drop_words),
+        "swap": Noise(swap_words),
+        "typo": Noise(mistype),
+        "drop": Noise(drop_words),
     },
     Modality.AUDIO: {
-        "white": Noise("white noise of LEVEL times the sound's RMS: an SNR of -20 log10(LEVEL) dB", white),
-        "dropout": Noise("silence in spans of 50 ms at random, LEVEL of the time", drop_spans),
+        "white": Noise(white),
+        "dropout": Noise(drop_spans),
     },
 }
-"""By modality and name."""
+"""By modality and name; what each does in a line: `mmbench.data.noise_summaries`."""

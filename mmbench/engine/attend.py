@@ -143,7 +143,7 @@ def _position(run: Run, sample_id: str) -> int:
         UsageError: there is none, with the nearest id.
     """
     samples = run.samples
-    sample_at = samples.clean if isinstance(samples, Alters) else samples.__getitem__  # noise would decode
+    sample_at = samples.unaltered if isinstance(samples, Alters) else samples.__getitem__  # noise would decode
     ids, broken = [], 0
     for index in range(len(samples)):
         try:

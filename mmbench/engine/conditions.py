@@ -27,9 +27,12 @@ CLEAN = Alteration()
 Finished = Mapping[str, Columns]
 """Finished rows of every family of metrics, by its prefix, in data set order."""
 
+Answers = Sequence[str]
+"""The value of each prediction, in data set order."""
+
 
 class Conditions:
-    """Answers of one model to the same samples under any alteration, kept as rows of metrics.
+    """Answers of one model to the same samples under any alteration, and rows of metrics made of them.
 
     Attributes:
         main: the metric whose values everything but calibration is made of.
@@ -59,7 +62,7 @@ class Conditions:
         self._metrics = metrics
         self._passed = passed
         self._asking = Asking(run.task, batch_size, run.workers, str(run.device))
-        self._known: dict[Alteration, Finished] = {}
+        self._known: dict[Alteration, tuple[Finished, Answers]] = {}
         self._groups: NDArray[Any] | None = None
 
     @property
@@ -99,14 +102,21 @@ class Conditions:
         Raises:
             HarnessError: a sample cannot be read, answered or scored.
         """
+        return self._passed_under(alteration)[0]
+
+    def answers(self, alteration: Alteration = CLEAN) -> Answers:
+        """What the model answers under an alteration; raises as `rows` does."""
+        return self._passed_under(alteration)[1]
+
+    def _passed_under(self, alteration: Alteration) -> tuple[Finished, Answers]:
         wanted = self.effective(alteration)
         if wanted not in self._known:
             self.groups()  # before a pass: it says which sample cannot be made
             samples = altered(self.samples, wanted)
-            rows, positions = self._asking.rows(self.model, self._metrics, samples)
+            rows, positions, answers = self._asking.rows(self.model, self._metrics, samples)
             order = np.argsort(positions, kind="stable").tolist()
             sorted_rows = {prefix: [listed[place] for place in order] for prefix, listed in rows.items()}
-            self._known[wanted] = finished(self._metrics, [sorted_rows])
+            self._known[wanted] = finished(self._metrics, [sorted_rows]), [answers[place] for place in order]
             self._passed(wanted)
         return self._known[wanted]
 
@@ -140,14 +150,41 @@ class Conditions:
             seed=self._run.options.seed,
         )
 
-    def changed(self, runs: Sequence[Columns]) -> int:
-        """On how many samples the main metric's statistics in any run differ from those in the first."""
+    def changed(self, runs: Sequence[Columns], answers: Sequence[Answers]) -> int:
+        """On how many samples that the main metric is about any run differs from the first, in answer or statistics.
+
+        Args:
+            runs: rows of each.
+            answers: that these are of.
+        """
+        about = self._about(runs)
+        given = np.array([list(each) for each in answers], dtype=object)
+        if about is not None:
+            runs, given = _chosen(runs, about), given[:, about]
         together = {column: np.concatenate([rows[column] for rows in runs]) for column in runs[0]}
         statistics = sparse.csr_array(self.main.statistics(together))
         n = statistics.shape[0] // len(runs)
         parts = [statistics[run * n : (run + 1) * n] for run in range(len(runs))]
         differ = [np.asarray(abs(part - parts[0]).sum(axis=1)) > 0 for part in parts[1:]]
-        return int(np.count_nonzero(np.logical_or.reduce(differ)))
+        return int(np.count_nonzero(np.logical_or.reduce([*differ, *(given[1:] != given[0])])))
+
+    def units(self, runs: Sequence[Columns], positions: Sequence[int] | None = None) -> int:
+        """Among the samples that the main metric is about: clusters, and samples that stand alone.
+
+        Args:
+            runs: rows of each.
+            positions: of which samples the rows are; `None` for all.
+        """
+        about, groups = self._about(runs), self.groups(positions)
+        if groups is None:
+            return len(next(iter(runs[0].values()))) if about is None else int(np.count_nonzero(about))
+        names: list[str | None] = (groups if about is None else groups[about]).tolist()
+        return names.count(None) + len(set(names) - {None})
+
+    def _about(self, runs: Sequence[Columns]) -> NDArray[np.bool_] | None:
+        """Which samples the main metric is about in all runs; `None` for all."""
+        marks = [chosen for rows in runs if (chosen := self.main.selected(rows)) is not None]
+        return np.logical_and.reduce(marks) if marks else None
 
     def contrasts(
         self, runs: Sequence[Columns], combine: Mapping[str, Combine], positions: Sequence[int] | None = None
@@ -159,11 +196,9 @@ class Conditions:
             combine: by name: values [R, ...] -> [...].
             positions: of which samples the rows are; `None` for all.
         """
-        groups = self.groups(positions)
-        marks = [chosen for rows in runs if (chosen := self.main.selected(rows)) is not None]
-        if marks:
-            about = np.logical_and.reduce(marks)
-            runs = [{column: values[about] for column, values in rows.items()} for rows in runs]
+        about, groups = self._about(runs), self.groups(positions)
+        if about is not None:
+            runs = _chosen(runs, about)
             groups = None if groups is None else groups[about]
         return contrasts(
             self.main,
@@ -196,6 +231,10 @@ class Conditions:
 
     def _each(self) -> Iterator[Sample]:
         return (read_sample(self.samples, position) for position in range(len(self.samples)))
+
+
+def _chosen(runs: Sequence[Columns], about: NDArray[np.bool_]) -> list[Columns]:
+    return [{column: values[about] for column, values in rows.items()} for rows in runs]
 
 
 def read_sample(samples: Dataset, position: int) -> Sample:

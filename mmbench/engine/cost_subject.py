@@ -1,7 +1,7 @@
 """What the cost passes work on: real batches and requests of a run, prepared on the host."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -54,9 +54,12 @@ class Subject:
 def make_subject(run: Run, batch_size: int) -> Subject:
     """Prepare input; samples that cannot be decoded are passed over.
 
+    Samples are taken as they were before any alteration, whose making is no cost of the model.
+
     Raises:
         HarnessError: none could be prepared.
     """
+    run = replace(run, samples=run.unaltered)
     return Subject(run, prepare(run, min(batch_size, len(run.samples)), BATCHES), prepare(run, 1, REQUESTS))
 
 

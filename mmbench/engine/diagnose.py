@@ -153,14 +153,16 @@ class _Look:
             "emap": self._interaction,
         }
         found = {name: None if name in self.absent else make() for name, make in makers.items()}
-        interaction = found.pop("emap")
+        interaction, units = found.pop("emap") or (None, 0)
         scale = Scale(conditions.main.name, clean.value, conditions.main.higher_is_better is not False)
-        evidence = _evidence(found["perceptual"], found["missing"], conditions.modalities)
-        told = verdict(evidence, conditions.reads, interaction, scale)
+        evidence = _evidence(
+            found["perceptual"], found["missing"], conditions.modalities, conditions.units([conditions.main_rows()])
+        )
+        told = verdict(evidence, conditions.reads, interaction, scale, units)
         return {"clean": parts.measure(clean), "verdict": told, "interaction": interaction, **found}
 
-    def _interaction(self) -> Interaction | None:
-        """The gain over the additive part on samples drawn at random, in data set order.
+    def _interaction(self) -> tuple[Interaction, int] | None:
+        """The gain over the additive part on samples drawn at random, in data set order, and their independent units.
 
         Single samples are drawn, not whole clusters: few clusters would hold few different images, of which the
         additive part is an average. Intervals draw clusters all the same.
@@ -180,17 +182,17 @@ class _Look:
         except CannotRecombineError as error:
             self.absent["emap"] = f"its inputs cannot be recombined: {error}"
             return None
-        runs = [
-            conditions.score(predictions(asking, model, logits), positions) for logits in (found.full, found.additive)
-        ]
+        given = [predictions(asking, model, logits) for logits in (found.full, found.additive)]
+        runs = [conditions.score(each, positions) for each in given]
         gain = conditions.contrasts(runs, {"gain": lambda values: values[0] - values[1]}, positions)["gain"]
-        return Interaction(
+        interaction = Interaction(
             full=parts.measure(conditions.value(runs[0], positions=positions)),
             additive=parts.measure(conditions.value(runs[1], positions=positions)),
             gain=parts.measure(gain),
-            changed=conditions.changed(runs),
+            changed=conditions.changed(runs, [[prediction.value for prediction in each] for each in given]),
             recombined="tokens" if isinstance(model, Decides) else "inputs",
         )
+        return interaction, conditions.units(runs, positions)
 
 
 def _asked(run: Run) -> str:
@@ -214,11 +216,10 @@ def _absent(
 ) -> dict[str, str]:
     """Why sections are null, by name."""
     found = {}
-    if len(reads) < 2:
-        what = f"reads {reads[0]} alone" if reads else "reads no input"
-        found = dict.fromkeys(("emap", "shapley"), f"{run.model.name} {what}; it is defined for two modalities or more")
     if not reads:
-        found |= dict.fromkeys(("missing", "perceptual"), f"{run.model.name} reads no input")
+        found = dict.fromkeys(("emap", "shapley", "missing", "perceptual"), f"{run.model.name} reads no input")
+    elif len(reads) < 2:
+        found["emap"] = f"{run.model.name} reads {reads[0]} alone; it is defined for two modalities or more"
     if not classifies:
         found |= dict.fromkeys(("emap", "calibration"), f"{run.model.name} gives no scores of labels")
     elif isinstance(read_sample(run.samples, 0).target, list | tuple):
@@ -229,19 +230,22 @@ def _absent(
 
 
 def _evidence(
-    perceptual: Mapping[str, Perceptual] | None, missing: Mapping[str, Missing] | None, modalities: tuple[str, ...]
+    perceptual: Mapping[str, Perceptual] | None,
+    missing: Mapping[str, Missing] | None,
+    modalities: tuple[str, ...],
+    units: int,
 ) -> dict[str, Evidence]:
     """What is known of each modality: by shuffling, else by masking."""
     found = {}
     for name in modalities:
         if perceptual is not None:
             one = perceptual[name]
-            found[name] = Evidence(one.score, one.shuffled.value, one.changed)
+            found[name] = Evidence(one.score, one.shuffled.value, one.changed, units)
         elif missing is not None:
             other = missing[name]
-            found[name] = Evidence(other.share, other.without.value, other.changed, "masking")
+            found[name] = Evidence(other.share, other.without.value, other.changed, units, "masking")
         else:
-            found[name] = Evidence(None, None, 0)
+            found[name] = Evidence(None, None, 0, units)
     return found
 
 

@@ -6,7 +6,7 @@ from itertools import chain
 import numpy as np
 
 from mmbench.data.alteration import Alteration
-from mmbench.data.noise import NOISES
+from mmbench.data.noise_summaries import SUMMARIES
 from mmbench.engine.conditions import CLEAN, Conditions
 from mmbench.engine.diagnose_options import DiagnoseOptions
 from mmbench.errors import UsageError, unknown_name
@@ -36,11 +36,11 @@ def chosen_noises(asked: Sequence[Pair], modalities: Sequence[str], reads: Seque
     for modality, name in asked:
         if modality not in modalities:
             raise unknown_name("modality in --noise", modality, modalities)
-        if name not in NOISES.get(modality, {}):
-            raise unknown_name(f"noise of {modality}", name, NOISES.get(modality, {}))
+        if name not in SUMMARIES.get(modality, {}):
+            raise unknown_name(f"noise of {modality}", name, SUMMARIES.get(modality, {}))
         if modality not in reads:
             raise UsageError(f"--noise {modality}={name}: the model does not read {modality}")
-    return list(asked) or [(modality, name) for modality in reads for name in NOISES.get(modality, {})]
+    return list(asked) or [(modality, name) for modality in reads for name in SUMMARIES.get(modality, {})]
 
 
 def shuffled(modality: str, permutations: int, seed: int) -> list[Alteration]:
@@ -77,12 +77,11 @@ def perceptual(conditions: Conditions, permutations: int, seed: int) -> dict[str
 
     A modality that the model does not read is not permuted: its score is 0.
     """
-    clean = conditions.main_rows()
     found = {}
     for modality in conditions.modalities:
-        runs = [clean, clean]
-        if modality in conditions.model.modalities:
-            runs[1:] = [conditions.main_rows(each) for each in shuffled(modality, permutations, seed)]
+        reads = modality in conditions.model.modalities
+        alterations = [CLEAN, *(shuffled(modality, permutations, seed) if reads else [CLEAN])]
+        runs = [conditions.main_rows(alteration) for alteration in alterations]
         combine: dict[str, Combine] = {
             "shuffled": lambda values: values[1:].mean(axis=0),
             "drop": lambda values: values[0] - values[1:].mean(axis=0),
@@ -91,8 +90,8 @@ def perceptual(conditions: Conditions, permutations: int, seed: int) -> dict[str
         values = [conditions.value(rows).value for rows in runs[1:]]
         found[modality] = Perceptual(
             **{name: measure(interval) for name, interval in conditions.contrasts(runs, combine).items()},
-            changed=conditions.changed(runs),
-            permutations=values if modality in conditions.model.modalities else [],
+            changed=conditions.changed(runs, list(map(conditions.answers, alterations))),
+            permutations=values if reads else [],
         )
     return found
 
@@ -101,7 +100,8 @@ def missing(conditions: Conditions) -> dict[str, Missing]:
     """V(all) - V(all without m) for each modality m, which the model then masks."""
     found = {}
     for modality in conditions.modalities:
-        runs = [conditions.main_rows(), conditions.main_rows(without(modality))]
+        alterations = [CLEAN, without(modality)]
+        runs = [conditions.main_rows(alteration) for alteration in alterations]
         combine: dict[str, Combine] = {
             "drop": lambda values: values[0] - values[1],
             "share": lambda values: _quotient(values[0] - values[1], values[0]),
@@ -109,17 +109,18 @@ def missing(conditions: Conditions) -> dict[str, Missing]:
         found[modality] = Missing(
             without=measure(conditions.value(runs[1])),
             **{name: measure(interval) for name, interval in conditions.contrasts(runs, combine).items()},
-            changed=conditions.changed(runs),
+            changed=conditions.changed(runs, list(map(conditions.answers, alterations))),
         )
     return found
 
 
 def shapley(conditions: Conditions) -> Shapley:
-    """Shapley contributions of the modalities that the model reads (SHAPE: Hu et al., IJCAI 2022).
+    """Shapley contributions of the modalities (SHAPE: Hu et al., IJCAI 2022).
 
-    V(S) is the metric with the modalities of S alone, the others masked; V of none is that of the constant answer.
+    V(S) is the metric with the modalities of S alone, the others masked; V of none is that of the constant answer. One
+    that the model does not read contributes 0, so that coalitions are of those that it reads.
     """
-    modalities = conditions.model.modalities
+    modalities = conditions.reads
     answer, constant = conditions.constant()
     sets = coalitions(modalities)
     runs = [constant, *(conditions.main_rows(without(*_rest(modalities, present))) for present in sets[1:])]
@@ -127,7 +128,8 @@ def shapley(conditions: Conditions) -> Shapley:
     def weighted(weights: FloatArray) -> Combine:
         return lambda values: np.tensordot(weights, values, axes=1)
 
-    combine = {modality: weighted(weights) for modality, weights in shapley_weights(modalities).items()}
+    weights = shapley_weights(modalities)
+    combine = {m: weighted(weights.get(m, np.zeros(len(sets)))) for m in conditions.modalities}
     return Shapley(
         answer=answer,
         contributions={name: measure(interval) for name, interval in conditions.contrasts(runs, combine).items()},

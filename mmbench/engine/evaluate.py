@@ -1,7 +1,7 @@
 """Evaluation: a model on a split of a data set, from names to a stored run."""
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
@@ -77,12 +77,8 @@ def evaluate(
     progress = progress or EvalProgress()
     store = Store(output)
     store.check_writable()
-    run = load_run(model, task, Where(dataset, split, data, stream), weights, options or EvalOptions())
+    run = _keeping(load_run(model, task, Where(dataset, split, data, stream), weights, options or EvalOptions()))
     check_stages(run.model, run.options.stages)
-    if run.options.keep_scores and not ("classify" in run.task.card.abilities and isinstance(run.model, Classifies)):
-        raise UsageError(
-            f"--keep-scores needs a model that classifies; {model!r} does not, so it has no scores to keep"
-        )
     load_s = perf_counter() - start
     with _open_journal(run, output, resume, progress) as journal:
         memory = PeakMemory(run.device)
@@ -123,6 +119,21 @@ def evaluate(
         folder = store.save(record, outcome.table)
         journal.remove()
     return Evaluation(record, folder)
+
+
+def _keeping(run: Run) -> Run:
+    """The run, with it decided whether scores are kept.
+
+    Raises:
+        UsageError: they must be, and the model has none.
+    """
+    asked = run.options.keep_scores
+    has = "classify" in run.task.card.abilities and isinstance(run.model, Classifies)
+    if asked is True and not has:
+        raise UsageError(
+            f"--keep-scores needs a model that classifies; {run.model.name!r} does not, so it has no scores to keep"
+        )
+    return replace(run, options=replace(run.options, keep_scores=bool(asked) and has))
 
 
 def _passes(run: Run, batch_size: int, progress: EvalProgress) -> Passes:

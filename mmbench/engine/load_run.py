@@ -64,5 +64,5 @@ def load_run(model_name: str, task_name: str, where: Where, weights: Path | None
     samples = head(samples, options.limit)
     if not len(samples):
         raise UsageError(f"{dataset.name} {split} has no samples")
-    samples = altered(samples, options.alteration)
-    return Run(task, dataset, split, revision, samples, loaded, metrics, options, device, workers, where.stream)
+    asked = altered(samples, options.alteration)
+    return Run(task, dataset, split, revision, asked, samples, loaded, metrics, options, device, workers, where.stream)

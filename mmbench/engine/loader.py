@@ -98,7 +98,7 @@ def plan_batches(dataset: Dataset, model: Model, batch_size: int, *, in_order: b
     samples must be taken `in_order`, as they come in a stream. Altered samples are planned as the clean ones are.
     """
     n = len(dataset)
-    sample_at = dataset.clean if isinstance(dataset, Alters) else dataset.__getitem__
+    sample_at = dataset.unaltered if isinstance(dataset, Alters) else dataset.__getitem__
     length: Callable[[Sample], int] | None = getattr(model, "length", None)
     if length is None or in_order:
         return Plan(np.arange(n), batch_size)
@@ -147,7 +147,7 @@ class _Batches:
         """What metrics may read of the inputs: those that the answer is about, however altered the model got them."""
         if not self._keep_inputs:
             return {}
-        return self._dataset.clean(index).inputs if isinstance(self._dataset, Alters) else sample.inputs
+        return self._dataset.unaltered(index).inputs if isinstance(self._dataset, Alters) else sample.inputs
 
 
 def default_workers() -> int:

@@ -28,7 +28,8 @@ class EvalOptions:
         protocol: options of the metrics, by name, that differ from the data set's.
         cost: cost passes after the scores: none (`off`), some seconds of them (`quick`), or all (`full`).
         stages: modules that shall be stages: their paths by the stages' names.
-        keep_scores: store the log-probabilities of all labels with the samples, as ensembles of stored runs need them.
+        keep_scores: store the log-probabilities of all labels with the samples, as ensembles of stored runs need them;
+            with `if-any` only if the model classifies, without an error if it does not.
         alteration: what is done to the inputs before the model gets them.
     """
 
@@ -46,7 +47,7 @@ class EvalOptions:
     protocol: Mapping[str, str] = field(default_factory=dict)
     cost: CostLevel = "off"
     stages: Mapping[str, str] = field(default_factory=dict)
-    keep_scores: bool = False
+    keep_scores: bool | Literal["if-any"] = False
     alteration: Alteration = field(default_factory=Alteration)
 
     @property

@@ -69,7 +69,7 @@ class QualityPass:
             self.task,
             families(self.metrics),
             list(loaded.failures),
-            keep_scores=self.options.keep_scores,
+            keep_scores=self.options.keep_scores is True,
         )
         if loaded.batch is None:
             return scored

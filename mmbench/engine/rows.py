@@ -66,21 +66,22 @@ class Asking:
 
     def rows(
         self, model: Model, metrics: Mapping[str, Metric], samples: Dataset, *, shard: slice = slice(None)
-    ) -> tuple[Rows, list[int]]:
-        """Unfinished rows of every family, and the position of the sample that each is of.
+    ) -> tuple[Rows, list[int], list[str]]:
+        """Unfinished rows of every family, the position of the sample that each is of, and the answer to it.
 
         Raises:
             HarnessError: as `predictions`, or a metric refuses a sample.
         """
         makers = families(metrics)
         rows: defaultdict[str, list[tuple[Any, ...]]] = defaultdict(list)
-        positions = []
+        positions, answers = [], []
         reads_inputs = any(metric.reads_inputs for metric in makers.values())
         for position, sample, prediction in self.predictions(model, samples, shard=shard, keep_inputs=reads_inputs):
             positions.append(position)
+            answers.append(prediction.value)
             for prefix, metric in makers.items():
                 rows[prefix].append(self.score(metric, prediction, sample))
-        return rows, positions
+        return rows, positions, answers
 
     def score(self, metric: Metric, prediction: Prediction, sample: Sample) -> tuple[Any, ...]:
         """One unfinished row.

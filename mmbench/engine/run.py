@@ -36,13 +36,19 @@ _LONG = 10_000
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """The parts of one evaluation, resolved and loaded."""
+    """The parts of one evaluation, resolved and loaded.
+
+    Attributes:
+        samples: what the model is asked about, altered where the options say so.
+        unaltered: the same samples as they were, of which cost is measured.
+    """
 
     task: Task
     dataset: DatasetCard
     split: str
     revision: str
     samples: Dataset
+    unaltered: Dataset
     loaded: LoadedModel
     metrics: Mapping[str, Metric]
     options: EvalOptions

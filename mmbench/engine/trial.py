@@ -19,7 +19,7 @@ from mmbench.record.schema import RunRecord
 from mmbench.record.store import Store
 
 _MACHINE = ("device", "threads", "workers", "log_to")
-"""Options of training and evaluation that say where it runs, not what."""
+"""Options of training and evaluation that say where it runs, not what; of the device, its kind is in the ground."""
 
 _COST = ("cost", "stages")
 """Options of an evaluation that no row depends on."""
@@ -43,7 +43,7 @@ class Trial:
         evaluation: how it is evaluated. With cost passes it is run alone, when nothing else of the comparison runs.
         counts: the model learns in closed form, so that its seed means nothing.
         ground: what the result rests on besides these options: data, code, plugin files, weights that encoders start
-            from, version of PyTorch.
+            from, versions of packages, kinds of device.
         data: where the files of the data set are, if not where its card says.
         plugins: files that its processes load.
     """
@@ -156,6 +156,8 @@ def _words(options: TrainOptions | EvalOptions) -> list[str]:
             continue
         flag = "--" + _FLAGS.get(name, name).replace("_", "-")
         match value:
+            case "if-any":
+                words += ["--scores-if-any"]
             case True:
                 words += [flag]
             case tuple():

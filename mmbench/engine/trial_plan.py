@@ -3,13 +3,12 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
-import torch
 from pydantic import JsonValue
 
 from mmbench.data.augment import AUGMENT
 from mmbench.data.card import DatasetCard
-from mmbench.encoder import origins
-from mmbench.engine.code_hash import code_hashes, packages_of
+from mmbench.encoder import encoder_name, origins
+from mmbench.engine.code_hash import HARNESS, code_hashes, packages_of
 from mmbench.engine.models import model_factory
 from mmbench.engine.options import EvalOptions
 from mmbench.engine.resolve import resolve_dataset, resolve_metrics, resolve_task, revision_of
@@ -19,10 +18,10 @@ from mmbench.engine.trial import Trial
 from mmbench.errors import UsageError, unknown_name
 from mmbench.fusion_factory import FusionFactory
 from mmbench.model import DEFAULT_BUILD, BuildOptions, Configurable, Fits, ModelFactory, Ready
+from mmbench.profile.device import pick_device
+from mmbench.record.environment import versions
 from mmbench.registry import Kind, plugin_hashes, registry
 from mmbench.task import Task
-
-_SPECIAL = (":", ",")  # what ends the name of an encoder
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,8 +31,7 @@ class Recipe:
     Attributes:
         build: encoders and budget.
         training: the seed is set for each trial.
-        evaluation: cost passes are made for the first seed alone, since cost does not depend on the seed, and scores
-            are kept of models that classify.
+        evaluation: cost passes are made for the first seed alone, since cost does not depend on the seed.
         split: that is evaluated; the data set's default one if `None`.
         seeds: trainings of each model, under seeds 0, 1, ...
         floors: whether the floors that the task's card names stand beside the models.
@@ -87,8 +85,8 @@ def plan_trials(
         note: told where a model differs from the others.
 
     Raises:
-        UsageError: a name is wrong or given twice, a model does not fit the data set or cannot be built so, or the data
-            set has no training split.
+        UsageError: a name is wrong or given twice, a model does not fit the data set or cannot be built so, the data
+            set has no training split, or there is no such device here.
     """
     for name in models:
         if models.count(name) > 1:
@@ -139,7 +137,6 @@ class _Ground:
     """What trials on a data set rest on besides their options."""
 
     def __init__(self, task: Task, card: DatasetCard, split: str) -> None:
-        self.task = task
         self.card = card
         self._revision = revision_of(card, task.load(card, split))
         metrics = resolve_metrics(task, card, (), {})
@@ -157,7 +154,7 @@ class _Ground:
             "code": {package: self._hashes[package] for package in packages},
             "plugins": dict(plugin_hashes()),
             "encoders_from": dict(origins(build)),
-            "torch": torch.__version__,
+            "versions": {name: each for name, each in versions().items() if name != HARNESS},  # its code tells more
         }
 
 
@@ -166,12 +163,8 @@ def _parts(entrant: _Entrant, build: BuildOptions) -> list[tuple[Kind, str]]:
     parts: list[tuple[Kind, str]] = [("model", entrant.name), ("fusion", entrant.name)]
     if isinstance(entrant.factory, FusionFactory):
         parts.append(("fusion", entrant.factory.fusion))
-    for modality in entrant.reads:
-        name = build.encoders.get(modality, modality)
-        for mark in _SPECIAL:
-            name = name.partition(mark)[0]
-        parts += [("encoder", each) for each in (modality, name, f"{name}-{modality}")]
-    return parts
+    specs = {modality: build.encoders.get(modality, modality) for modality in entrant.reads}
+    return [*parts, *(("encoder", encoder_name(modality, spec)) for modality, spec in specs.items())]
 
 
 def _trials(
@@ -182,12 +175,11 @@ def _trials(
     ready = isinstance(entrant.factory, Ready)
     build = DEFAULT_BUILD if counts or ready else _build_of(entrant, recipe.build)
     course = None if ready else _counted(recipe.training) if counts else _course_of(entrant, recipe.training, note)
-    rests_on = ground.of(entrant, build)
+    evaluation = recipe.evaluation
+    devices = {"evaluation": evaluation.device} | ({} if course is None else {"training": course.device})
+    rests_on = ground.of(entrant, build) | {"devices": {verb: pick_device(name).type for verb, name in devices.items()}}
     seeds = 1 if course is None or counts else recipe.seeds
     card = ground.card
-    evaluation = recipe.evaluation
-    if evaluation.keep_scores and not _classifies(ground.task, entrant.factory):
-        evaluation = replace(evaluation, keep_scores=False)
     return [
         Trial(
             task=on.task,
@@ -204,13 +196,6 @@ def _trials(
         )
         for seed in range(seeds)
     ]
-
-
-def _classifies(task: Task, factory: ModelFactory) -> bool:
-    """Whether a factory's models surely classify, so that there are scores to keep."""
-    if "classify" not in task.card.abilities:
-        return False
-    return len(task.card.abilities) == 1 or isinstance(factory, FusionFactory) or hasattr(factory, "classify")
 
 
 def _build_of(entrant: _Entrant, build: BuildOptions) -> BuildOptions:

@@ -10,12 +10,14 @@ from filelock import FileLock, Timeout
 from mmbench.engine.child import Child
 from mmbench.engine.code_hash import code_hashes
 from mmbench.engine.trial import Trial
-from mmbench.errors import HarnessError, MMBenchError
+from mmbench.errors import MMBenchError
+from mmbench.registry import plugin_hashes
 
 Verb = Literal["train", "eval"]
 
 _TRIAL = "trial.json"
 _LOCK = ".lock"
+_CHANGED = "the code has changed since the comparison began; start it again"
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +71,10 @@ class Work:
         return next((verb for verb in todo if verb == "train" or alone or not self._alone), None)
 
     def reserve(self) -> bool:
-        """Keep other processes from the trial, unless one of them does so."""
+        """Keep other processes from the trial, unless one of them does so.
+
+        Of one whose folder cannot be written this is the reason of its failure.
+        """
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             lock = FileLock(self.folder / _LOCK)
@@ -77,7 +82,8 @@ class Work:
         except Timeout:
             return False
         except OSError as error:
-            raise HarnessError(f"cannot write to {self.folder}: {error.strerror}") from error
+            self.reason = f"cannot write to {self.folder}: {error.strerror}"
+            return True
         self._lock = lock
         return True
 
@@ -92,9 +98,8 @@ class Work:
         verb = self.next(alone=alone)
         if verb is None:
             return False
-        code = self.trial.ground.get("code")
-        if isinstance(code, dict) and code_hashes(code) != code:
-            self.reason = "the code has changed since the comparison began; start it again"
+        if self._changed():
+            self.reason = _CHANGED
             return False
         try:
             words = self._train_words() if verb == "train" else self._eval_words()
@@ -102,6 +107,9 @@ class Work:
             self._child = Child(words, self.folder / f"{verb}.log")
         except MMBenchError as error:
             self.reason = str(error)
+            return False
+        except OSError as error:
+            self.reason = f"cannot write {self.folder / _TRIAL}: {error.strerror}"
             return False
         self._verb = verb
         return True
@@ -112,7 +120,11 @@ class Work:
         if child is None or not child.over():
             return None
         self._child = None
-        self.reason = child.failure() or self._shortcoming()
+        if self._changed():
+            self._discard()
+            self.reason = _CHANGED
+        else:
+            self.reason = child.failure() or self._shortcoming()
         if self.reason is None:
             shutil.rmtree(self.trial.checkpoints(self.folder), ignore_errors=True)
         return Done(self._verb, child.seconds)
@@ -123,6 +135,25 @@ class Work:
             self._child.stop()
             self._child = None
         self.release()
+
+    def _changed(self) -> bool:
+        """Whether code or plugin files are others than those that the trial's key is of."""
+        ground = self.trial.ground
+        code = ground["code"]
+        assert isinstance(code, dict)  # noqa: S101  # as planned
+        try:
+            return code_hashes(code) != code or plugin_hashes() != ground["plugins"]
+        except OSError:  # a file has gone while they were read
+            return True
+
+    def _discard(self) -> None:
+        """Remove what the process that has ended made: nobody can tell of which code it is."""
+        weights = self.trial.weights(self.folder)
+        if self._verb == "train" and weights is not None:
+            weights.unlink(missing_ok=True)
+            shutil.rmtree(self.trial.checkpoints(self.folder), ignore_errors=True)
+        elif found := self.trial.stored(self.folder):
+            shutil.rmtree(found[0])
 
     def _shortcoming(self) -> str | None:
         """What a process that ended well did not give all the same."""
@@ -142,7 +173,13 @@ class Work:
         return self.trial.eval_words(self.folder, workers=1, threads=1)
 
     def _describe(self) -> None:
-        (self.folder / _TRIAL).write_text(self.trial.description(), encoding="utf-8")
+        """Write what it is, whole or not at all."""
+        temporary = self.folder / f".{_TRIAL}"
+        try:
+            temporary.write_text(self.trial.description(), encoding="utf-8")
+            temporary.replace(self.folder / _TRIAL)
+        finally:
+            temporary.unlink(missing_ok=True)
 
     def _as_described(self) -> bool:
         try:

@@ -13,11 +13,17 @@ from pathlib import Path
 from mmbench.budget import TOLERANCE
 from mmbench.checkpoint import check_folder
 from mmbench.engine.trial import Trial
+from mmbench.engine.trial_turns import Turns
 from mmbench.engine.trial_work import Done, Verb, Work
 from mmbench.errors import UsageError
 from mmbench.record.schema import RunRecord
 
 _POLL_S = 0.1
+_WAITS = {
+    True: "others work in this folder of trials; costs are measured when they have finished what runs",
+    False: "another comparison measures costs in this folder of trials; waiting for that",
+}
+"""What is told of a pass that must wait, by whether it measures."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,8 +66,9 @@ def run_trials(
 ) -> list[TrialResult]:
     """Train and evaluate what is missing, and return what became of each trial, in their order.
 
-    Evaluations with cost passes come last, one after the other, so that nothing of this call runs beside them. A
-    trial that another process works on is waited for. If this process ends, however it does, so do those it started.
+    Evaluations with cost passes come last, one after the other, so that nothing of this call runs beside them, nor of
+    another call in the same folder. A trial that another process works on is waited for. If this process ends, however
+    it does, so do those it started.
 
     Args:
         trials: to be made; see `plan_trials`.
@@ -76,15 +83,16 @@ def run_trials(
         raise UsageError(f"--jobs must be at least 1, not {jobs}")
     check_folder(folder)
     works = [Work(trial, folder / trial.key, alone=trial.evaluation.cost != "off", jobs=jobs) for trial in trials]
-    _Trials(works, progress or TrialProgress()).go(jobs)
+    _Trials(works, Turns(folder), progress or TrialProgress()).go(jobs)
     return [_result(work) for work in works]
 
 
 class _Trials:
     """Works through trials with a number of processes."""
 
-    def __init__(self, works: Sequence[Work], progress: TrialProgress) -> None:
+    def __init__(self, works: Sequence[Work], turns: Turns, progress: TrialProgress) -> None:
         self._works = works
+        self._turns = turns
         self._progress = progress
         todo = [work.todo() for work in works]
         self._total: dict[Verb, int] = {verb: sum(verb in each for each in todo) for verb in ("train", "eval")}
@@ -99,7 +107,13 @@ class _Trials:
     def _pass(self, jobs: int, *, alone: bool) -> None:
         waiting = [work for work in self._works if work.next(alone=alone)]
         running: list[Work] = []
-        busy: set[str] = set()
+        told: set[str] = set()
+
+        def wait(message: str) -> None:
+            if message not in told:
+                told.add(message)
+                self._progress.note(message)
+
         try:
             while waiting or running:
                 ended = [(work, done) for work in running if (done := work.ended())]
@@ -111,18 +125,23 @@ class _Trials:
                 for work in waiting[:]:
                     if len(running) >= jobs:
                         break
+                    if not self._turns.take(alone=alone):
+                        wait(_WAITS[alone])
+                        break
                     if work.reserve():
                         waiting.remove(work)
                         if self._begins(work, alone=alone):
                             running.append(work)
-                    elif work.trial.key not in busy:
-                        busy.add(work.trial.key)
-                        self._progress.note(f"{work.trial.label}: another comparison works on it; waiting for that")
+                    else:
+                        wait(f"{work.trial.label}: another comparison works on it; waiting for that")
+                if self._turns.taken and not running:
+                    self._turns.drop()
                 self._progress.running([work.trial.label for work in running])
                 time.sleep(0 if ended else _POLL_S)
         finally:
             for work in running:
                 work.stop()
+            self._turns.drop()
 
     def _begins(self, work: Work, *, alone: bool) -> bool:
         """Start what a reserved trial needs next; if that is nothing, or it fails, let go of it."""

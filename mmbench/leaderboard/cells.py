@@ -1,7 +1,7 @@
 """A leaderboard's table as text for people: titles, headers and cells, before any format's own escaping."""
 
 import math
-from collections.abc import Container
+from collections.abc import Container, Sequence
 
 from mmbench.errors import printable
 from mmbench.leaderboard.pareto import has_front, of_row
@@ -82,6 +82,12 @@ def number(value: float | None) -> str:
     return f"{value:,.{digits}f}"
 
 
+def signed(value: float | None) -> str:
+    """Format a difference as `number` does, with its sign."""
+    text = number(None if value is None else value + 0.0)  # no negative zero
+    return f"+{text}" if value is not None and value > 0 else text
+
+
 def count(value: int | None) -> str:
     """Format a whole number: 106,173."""
     return MISSING if value is None else f"{value:,}"
@@ -98,7 +104,7 @@ def size(total: int | None) -> str:
 def _seed_notes(table: Table) -> list[str]:
     found = [
         "Intervals (Student's t) and sd, the standard deviation over seeds, cover what the seed changes, "
-        "not the choice of test samples. Costs are medians."
+        f"not the choice of test samples. {whose_costs(table.rows)}"
     ]
     shown = [row.metrics.get(name) for row in table.rows for name in table.metrics]
     if any(metric is not None and metric.low is None for metric in shown):
@@ -111,6 +117,13 @@ def _seed_notes(table: Table) -> list[str]:
     ):
         found.append(f"{MISSING} for a metric that some seeds have: without a value of each there is no mean.")
     return [*found, *recipe_notes(table)]
+
+
+def whose_costs(rows: Sequence[Row]) -> str:
+    """Say what the costs of rows of several runs are."""
+    some = any(len(row.measured) < sum(run.cost is not None for run in row.runs) for row in rows)
+    of = " of the runs with the most thorough cost passes" if some else ""
+    return f"Costs are medians{of}."
 
 
 def recipe_notes(table: Table) -> list[str]:

@@ -9,13 +9,14 @@ from mmbench.errors import UsageError, unknown_name
 from mmbench.leaderboard.comparison import Comparison, Entry, Gap, reads
 from mmbench.leaderboard.gaps import gaps
 from mmbench.leaderboard.rank import score
-from mmbench.leaderboard.recipe import training_seed
+from mmbench.leaderboard.recipe import Recipe, recipe_of, training_seed
 from mmbench.leaderboard.row import Row, row_of
 from mmbench.leaderboard.seeds import rows_over_seeds
 from mmbench.leaderboard.stored_run import StoredRun, check_comparable, read_rows
 from mmbench.leaderboard.table import table_of
 from mmbench.metrics.load import load_metric
 from mmbench.metrics.metric import Metric
+from mmbench.record.schema import RunRecord
 from mmbench.stats.holm import holm
 
 if TYPE_CHECKING:
@@ -127,12 +128,17 @@ def _only(row: Row) -> str:
 
 
 def _row_with(rows: Sequence[Row], run: StoredRun) -> Row:
-    """The row that shows a run, or a later one of the same model and seed."""
+    """The row that shows a run, or a later one of the same model, recipe and seed."""
     for row in rows:
         if any(each.run_id == run.record.run_id for each in row.runs):
             return row
-    seed = training_seed(run.record)
-    return next(r for r in rows if r.model == run.record.model.name and seed in map(training_seed, r.runs))
+    wanted = _identity(run.record)
+    return next(row for row in rows if wanted in map(_identity, row.runs))
+
+
+def _identity(record: RunRecord) -> tuple[str, int | None, Recipe]:
+    """Of two runs for which it is equal a row over seeds shows the later one."""
+    return record.model.name, training_seed(record), recipe_of(record)
 
 
 def _comparison(
@@ -149,7 +155,7 @@ def _comparison(
     if single is base:
         gains = {row.label: replace(to_base[row.label], p_holm=None) for row in fused}
     elif single is not None:
-        gains = gaps(fused, single, read, metric)
+        gains = gaps(fused, single, read, metric, test=False)
     entries = tuple(Entry(row, to_base.get(row.label), gains.get(row.label)) for row in table.rows)
     return Comparison(table, entries, base.label, single.label if single is not None else None, made)
 

@@ -60,12 +60,12 @@ class Entry:
 
     @property
     def flops_per_sample(self) -> float | None:
-        """Floating-point operations; over seeds the median of the runs that have them."""
+        """Floating-point operations; over seeds the median of the measured runs that have them."""
         return _median(self.row, lambda run: run.cost.flops.flops_per_sample if run.cost and run.cost.flops else None)
 
     @property
     def latency_s(self) -> float | None:
-        """Median latency of a request in seconds; over seeds the median of the runs that have it."""
+        """Median latency of a request in seconds; over seeds the median of the measured runs that have it."""
         return _median(self.row, lambda run: run.cost.latency.p50_s.value if run.cost and run.cost.latency else None)
 
 
@@ -79,7 +79,6 @@ class Comparison:
         baseline: label of the row that the others are compared with.
         best_single: label of the best row that reads one modality alone; `None` where there is none.
         made: for each ensemble, by its label, what it is made of.
-        notes: what a reader must know besides.
     """
 
     table: Table
@@ -87,12 +86,28 @@ class Comparison:
     baseline: str
     best_single: str | None
     made: tuple[tuple[str, str], ...] = ()
-    notes: tuple[str, ...] = ()
 
     @property
     def metric(self) -> str:
         """By which the rows are compared."""
         return self.table.sort
+
+    @property
+    def resamples(self) -> tuple[int, ...]:
+        """With which intervals of differences were made, ascending."""
+        found = {each.resamples for each in self._differences}
+        return tuple(sorted(found - {0}))
+
+    @property
+    def swaps(self) -> int | None:
+        """The fewest random swaps of which a p-value came; `None` where there is none, or all swaps were counted."""
+        drawn = [each.swaps for each in self._differences if each.test == "randomization"]
+        return min(drawn, default=None)
+
+    @property
+    def _differences(self) -> list[Difference]:
+        gaps = [gap for entry in self.entries for gap in (entry.gap, entry.gain) if gap is not None]
+        return [gap.difference for gap in gaps if gap.difference is not None]
 
 
 def reads(row: Row) -> tuple[str, ...] | None:
@@ -124,5 +139,5 @@ def _part(run: RunRecord, key: str, value: str, metric: str) -> MetricValue | No
 
 
 def _median(row: Row, of_run: Callable[[RunRecord], float | None]) -> float | None:
-    known = [value for run in row.runs if (value := of_run(run)) is not None]
+    known = [value for run in row.measured if (value := of_run(run)) is not None]
     return statistics.median(known) if known else None

@@ -1,9 +1,8 @@
 """A comparison as text for people: columns and notes, before any format's own escaping."""
 
 from collections import defaultdict
-from collections.abc import Sequence
 
-from mmbench.errors import printable
+from mmbench.errors import join_names, printable
 from mmbench.leaderboard.cells import (
     MISSING,
     SPEED,
@@ -14,10 +13,12 @@ from mmbench.leaderboard.cells import (
     metric_column,
     number,
     recipe_notes,
+    signed,
     size,
     title,
+    whose_costs,
 )
-from mmbench.leaderboard.comparison import LEVEL, RESAMPLES, Comparison, Entry, Gap
+from mmbench.leaderboard.comparison import LEVEL, Comparison, Entry, Gap
 from mmbench.leaderboard.pareto import of_row
 from mmbench.leaderboard.sheet import Cell, Column, Note, Sheet
 from mmbench.leaderboard.units import duration, si
@@ -25,6 +26,7 @@ from mmbench.leaderboard.units import duration, si
 _MARKS = ((0.001, "***"), (0.01, "**"), (0.05, "*"))
 _GAIN = "gain over one modality"
 _P = "p (Holm)"
+_NAMED = 4
 
 
 def comparison_sheet(found: Comparison) -> Sheet:
@@ -59,7 +61,7 @@ def _columns(found: Comparison) -> list[Column]:
         columns.append(Column("sd", [Cell(number(row.deviations.get(found.metric))) for row in rows], optional=True))
     columns.append(Column(_minus(found), [_difference(entry, found) for entry in entries]))
     columns.append(Column(_P, [Cell(probability(entry.gap.p_holm if entry.gap else None)) for entry in entries]))
-    if found.best_single is not None:
+    if _has_gains(found):
         columns.append(Column(_GAIN, [_gap_cell(entry.gain) for entry in entries], optional=True))
     return [
         *columns,
@@ -74,6 +76,10 @@ def _columns(found: Comparison) -> list[Column]:
         Column("peak memory", [Cell(size(row.peak_bytes)) for row in rows], optional=True),
         *front_column(table),
     ]
+
+
+def _has_gains(found: Comparison) -> bool:
+    return any(entry.gain is not None for entry in found.entries)
 
 
 def _minus(found: Comparison) -> str:
@@ -97,13 +103,8 @@ def _gap_cell(gap: Gap | None) -> Cell:
     found = gap.difference.interval
     known = found.low is not None and found.high is not None
     return Cell(
-        _signed(found.value), f"[{_signed(found.low)}, {_signed(found.high)}]" if known else "", mark=mark(gap.p_holm)
+        signed(found.value), f"[{signed(found.low)}, {signed(found.high)}]" if known else "", mark=mark(gap.p_holm)
     )
-
-
-def _signed(value: float | None) -> str:
-    text = number(value)
-    return f"+{text}" if value is not None and value > 0 else text
 
 
 def _notes(found: Comparison) -> list[Note]:
@@ -117,13 +118,12 @@ def _notes(found: Comparison) -> list[Note]:
         Note(f"{best} In brackets: {percent} intervals. {_whose_intervals(found)}"),
         Note(
             f"{minus}: paired difference in {metric} on the same samples{_over_seeds(found)}, with the {percent} "
-            "bootstrap interval of the choice of samples."
+            f"bootstrap interval of the choice of samples{_resamples(found)}."
         ),
         Note(_about_p(found)),
         *_gain_notes(found, percent),
         *map(Note, _pairing_notes(found)),
         *(Note(printable(f"{label}: {text}")) for label, text in found.made),
-        *map(Note, found.notes),
     ]
     if found.table.hidden:
         notes.append(Note(hidden_note(found.table)))
@@ -135,24 +135,34 @@ def _about_p(found: Comparison) -> str:
     p_values = [entry.gap.p_holm for entry in found.entries if entry.gap is not None and entry.gap.p_holm is not None]
     count = len(p_values)
     text = (
-        f"{_P}: paired randomization test, corrected for {count} comparison{'s' * (count != 1)} (Holm 1979). "
-        "Stars: * p < .05, ** p < .01, *** p < .001."
+        f"{_P}: paired randomization test, corrected for {count} comparison{'s' * (count != 1)} (Holm 1979): every row "
+        "but the baseline counts, floors too. Trainings are taken as they are: the test does not cover what another "
+        "seed would give. Stars: * p < .05, ** p < .01, *** p < .001."
     )
-    least = count / (RESAMPLES + 1)
-    if least >= _MARKS[0][0]:
-        text += f" Of so many, {RESAMPLES:,} random swaps cannot give a p below {probability(least)}."
+    swaps = found.swaps
+    if swaps is not None and count / (swaps + 1) >= _MARKS[0][0]:
+        text += f" {swaps:,} random swaps cannot give a p below {probability(count / (swaps + 1))} here."
     return text
+
+
+def _resamples(found: Comparison) -> str:
+    numbers = " or ".join(f"{each:,}" for each in found.resamples)
+    return f" ({numbers} resamples)" if numbers else ""
 
 
 def _whose_intervals(found: Comparison) -> str:
     """What the metric's intervals are about."""
     if not found.table.over_seeds:
         return "They cover the choice of test samples."
-    alone = any(len(row.runs) == 1 for row in found.table.rows)
-    rest = " That of a row of one run covers the choice of test samples." if alone else ""
+    rows = found.table.rows
+    rest = ""
+    if any(len(row.runs) == 1 for row in rows):
+        rest += " That of a row of one run covers the choice of test samples."
+    if any(row.deviations.get(found.metric) == 0 for row in rows):
+        rest += " Seeds that all gave one value (sd 0) tell no spread, so their mean has no interval."
     return (
         "Those of means over training seeds (Student's t), and sd, the standard deviation over seeds, cover what the "
-        f"seed changes.{rest} Costs are medians."
+        f"seed changes.{rest} {whose_costs(rows)}"
     )
 
 
@@ -166,14 +176,14 @@ def _gain_notes(found: Comparison, percent: str) -> list[Note]:
     if found.best_single is None:
         text = "No row is known to read exactly one modality; add one to see what fusion gains over the best of them."
         notes.append(Note(text))
-    else:
+    elif _has_gains(found):
         text = (
             f"{_GAIN}: paired difference to {found.best_single}, the best row that reads one modality alone (chosen "
             f"on these samples), with its {percent} interval, not corrected; for rows that read several."
         )
         notes.append(Note(printable(text), about=_GAIN))
     if unknown:
-        whose = "" if len(unknown) == len(found.entries) else f" of {join_names(unknown)}"
+        whose = "" if len(unknown) == len(found.entries) else f" of {join_names(unknown, _NAMED)}"
         text = f"The records{whose} do not tell what the model reads: they are older, or of given predictions."
         notes.append(Note(printable(text)))
     return notes
@@ -186,7 +196,9 @@ def _pairing_notes(found: Comparison) -> list[str]:
         for gap, other in ((entry.gap, found.baseline), (entry.gain, found.best_single)):
             for text in _remarks(gap) if gap is not None else ():
                 told[str(other), text].append(entry.row.label)
-    return [printable(f"{join_names(labels)} against {other}: {text}.") for (other, text), labels in told.items()]
+    return [
+        printable(f"{join_names(labels, _NAMED)} against {other}: {text}.") for (other, text), labels in told.items()
+    ]
 
 
 def _remarks(gap: Gap) -> list[str]:
@@ -197,9 +209,3 @@ def _remarks(gap: Gap) -> list[str]:
         plural = "s that were" if gap.unscored > 1 else " that was"
         found.append(f"without {gap.unscored:,} sample{plural} not scored in one of the runs")
     return found
-
-
-def join_names(names: Sequence[str], most: int = 4) -> str:
-    """Names as one phrase, with a count for those beyond `most`."""
-    shown, rest = list(names[:most]), len(names) - most
-    return ", ".join(shown) + (f" and {rest} more" if rest > 0 else "")

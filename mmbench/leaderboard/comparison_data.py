@@ -16,7 +16,6 @@ def comparison_json(found: Comparison) -> str:
         "best_single": found.best_single,
         "level": LEVEL,
         "ensembles": dict(found.made),
-        "notes": list(found.notes),
         "rows": [_row(entry, found) for entry in found.entries],
     }
     return json.dumps(values, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
@@ -62,6 +61,8 @@ def _gap(gap: Gap | None) -> dict[str, Any] | None:
         "p_value": found.p_value if found else None,
         "p_holm": gap.p_holm,
         "test": found.test if found else "none",
+        "resamples": found.resamples if found else 0,
+        "swaps": found.swaps if found else 0,
         "runs": [list(pair) for pair in gap.pairs],
         "unscored": gap.unscored,
         "note": gap.note,

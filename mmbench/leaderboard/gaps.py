@@ -35,7 +35,7 @@ class _Pair:
         return tuple(run.run_id for _, run in self.pairing.runs)
 
 
-def gaps(rows: Sequence[Row], other: Row, read: MetricRows, metric: Metric) -> dict[str, Gap]:
+def gaps(rows: Sequence[Row], other: Row, read: MetricRows, metric: Metric, *, test: bool = True) -> dict[str, Gap]:
     """Each row minus the other, by the row's label; p-values are not corrected.
 
     Args:
@@ -43,6 +43,7 @@ def gaps(rows: Sequence[Row], other: Row, read: MetricRows, metric: Metric) -> d
         other: with this.
         read: the metric's rows of all their runs.
         metric: of which the differences are.
+        test: whether p-values are wanted.
     """
     pairs = [_pair(row, other, read) for row in rows]
     # Rows beside the same runs and on the same samples share resamples, which is what takes time.
@@ -51,7 +52,7 @@ def gaps(rows: Sequence[Row], other: Row, read: MetricRows, metric: Metric) -> d
         together[pair.theirs, np.packbits(pair.samples).tobytes()].append(pair)
     found: dict[str, Gap] = {}
     for group in together.values():
-        found |= _gaps(group, read, metric)
+        found |= _gaps(group, read, metric, test)
     return {row.label: found[row.label] for row in rows}
 
 
@@ -63,7 +64,7 @@ def _pair(row: Row, other: Row, read: MetricRows) -> _Pair:
     return _Pair(row.label, pairing, samples, int(np.count_nonzero(~scored)))
 
 
-def _gaps(pairs: Sequence[_Pair], read: MetricRows, metric: Metric) -> dict[str, Gap]:
+def _gaps(pairs: Sequence[_Pair], read: MetricRows, metric: Metric, test: bool) -> dict[str, Gap]:
     """The gaps of rows beside the same runs on the same samples."""
     samples = pairs[0].samples
     whole = bool(samples.all())
@@ -82,6 +83,7 @@ def _gaps(pairs: Sequence[_Pair], read: MetricRows, metric: Metric) -> dict[str,
         level=LEVEL,
         resamples=min(RESAMPLES, metric.resamples or RESAMPLES),
         seed=_SEED,
+        test=test,
     )
     return {pair.label: _gap(pair, differences[pair.label]) for pair in pairs}
 

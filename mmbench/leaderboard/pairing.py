@@ -24,24 +24,27 @@ class Pairing:
 def pair_runs(rows: Sequence[Row]) -> Pairing:
     """Put the runs of rows side by side.
 
-    A row of one run (a floor, which no seed changes) stands beside each run of the others. Else seeds that all have are
-    paired; where there is none, the first k runs of each in order of their seeds.
+    A row of one run stands beside each run of the others; where it was trained, that is noted, since another seed might
+    have given another run. Else seeds that all have are paired; where there is none, the first k runs of each in order
+    of their seeds.
     """
     several = [row for row in rows if len(row.runs) > 1]
     by_seed = [{training_seed(run): run for run in row.runs} for row in several]
     common = [seed for seed in by_seed[0] if all(seed in other for other in by_seed)] if by_seed else []
-    note = ""
+    notes = []
     if not several:
         chosen = [tuple(row.runs[0] for row in rows)]
     elif common:
         chosen = [tuple(found[seed] for found in by_seed) for seed in common]
         if any(len(found) > len(common) for found in by_seed):
-            note = f"by the seeds that all have ({', '.join(map(str, common))})"
+            notes.append(f"by the seeds that all have ({', '.join(map(str, common))})")
     else:
         count = min(len(row.runs) for row in several)
         chosen = [tuple(row.runs[place] for row in several) for place in range(count)]
-        note = f"no seed in common, so the first {count} runs of each in order of their seeds"
+        notes.append(f"no seed in common, so the first {count} runs of each in order of their seeds")
     if several:
         places = {id(row): place for place, row in enumerate(several)}
         chosen = [tuple(each[places[id(row)]] if id(row) in places else row.runs[0] for row in rows) for each in chosen]
-    return Pairing(tuple(chosen), note)
+        alone = dict.fromkeys(training_seed(row.runs[0]) for row in rows if len(row.runs) == 1)
+        notes += [f"a single training (seed {seed}) stands beside all seeds" for seed in alone if seed is not None]
+    return Pairing(tuple(chosen), "; ".join(notes))

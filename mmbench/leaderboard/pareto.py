@@ -48,7 +48,7 @@ def of_row(row: Row, speed: Speed) -> float | None:
 
 def batch_sizes(rows: Sequence[Row], speed: Speed) -> tuple[int, ...]:
     """Sizes of the batches with which the speeds of rows were measured, ascending, as far as records tell."""
-    runs = [(run, run.cost) for row in rows for run in row.runs if run.cost is not None]
+    runs = [(run, run.cost) for row in rows for run in row.measured if run.cost is not None]
     if speed == "model_samples_per_s":
         sizes = {cost.model_throughput.batch_size for _, cost in runs if cost.model_throughput is not None}
     else:

@@ -9,7 +9,7 @@ from datetime import datetime
 
 from mmbench.errors import MMBenchError
 from mmbench.leaderboard.recipe import Recipe, names_apart, recipe_of, training_seed
-from mmbench.leaderboard.row import Row, row_of
+from mmbench.leaderboard.row import Row, measured, row_of
 from mmbench.record.schema import MetricValue, RunRecord
 from mmbench.registry import registry
 from mmbench.stats.seeds import OverSeeds, over_seeds
@@ -48,16 +48,15 @@ def _row(by_seed: Mapping[int | None, RunRecord], variant: str) -> Row:
     latest = max(singles, key=_created)
     names = dict.fromkeys(name for run in runs for name in run.metrics)
     found = {name: mean_metric(name, [run.metrics.get(name) for run in runs]) for name in names}
-    peak = _median([row.peak_bytes for row in singles])
+    costs = [row_of(run) for run in measured(runs)]
+    peak = _median([row.peak_bytes for row in costs])
     return replace(
         latest,
         runs=runs,
         metrics={name: metric for name, (metric, _) in found.items() if metric is not None},
         deviations={name: deviation for name, (_, deviation) in found.items() if deviation is not None},
-        samples_per_s=_median([row.samples_per_s for row in singles]),
-        model_samples_per_s=_median_of_all(
-            [row.model_samples_per_s for row in singles if row.samples_per_s is not None]
-        ),
+        samples_per_s=_median([row.samples_per_s for row in costs]),
+        model_samples_per_s=_median_of_all([row.model_samples_per_s for row in costs]),
         peak_bytes=None if peak is None else round(peak),
         failures=sum(row.failures for row in singles),
         variant=variant,

@@ -113,7 +113,7 @@ def table_of(
     latest = max(runs, key=lambda run: run.created)
     found = dict.fromkeys([latest.main_metric, *(name for run in runs for name in run.metrics)])
     by = sort if sort in found else latest.main_metric
-    machines = len({_machine(run) for run in runs if run.cost})
+    machines = len({_machine(run) for row in rows for run in row.measured})
     speed = speed_shown(rows)
     sizes = batch_sizes(rows, speed)
     comparable = machines < 2 and len(sizes) < 2

@@ -33,7 +33,7 @@ class Interaction(Part):
     full: Measure = Field(description="the metric of the model's logits")
     additive: Measure = Field(description="the metric of their additive projection")
     gain: Measure = Field(description="full minus additive; the projection is kept as it is in resamples")
-    changed: Count = Field(description="samples on which the two do not score the same")
+    changed: Count = Field(description="samples to which the two give another answer or score")
     recombined: Literal["tokens", "inputs"] = Field(description="what was recombined between samples")
 
 
@@ -43,7 +43,7 @@ class Perceptual(Part):
     shuffled: Measure = Field(description="the metric, mean over permutations")
     drop: Measure = Field(description="the metric minus that")
     score: Measure = Field(description="that drop by the metric")
-    changed: Count = Field(description="samples that score otherwise under some permutation")
+    changed: Count = Field(description="samples that get another answer or score under some permutation")
     permutations: list[float | None] = Field(description="the metric under each permutation")
 
 
@@ -53,7 +53,7 @@ class Missing(Part):
     without: Measure
     drop: Measure = Field(description="the metric minus that without")
     share: Measure = Field(description="that drop by the metric")
-    changed: Count = Field(description="samples that score otherwise without")
+    changed: Count = Field(description="samples that get another answer or score without")
 
 
 class Coalition(Part):

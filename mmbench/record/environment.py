@@ -15,6 +15,7 @@ _PACKAGES = (
     "mmbench",
     "torch",
     "transformers",
+    "tokenizers",
     "accelerate",
     "numpy",
     "scipy",
@@ -36,7 +37,7 @@ def capture(threads: int | None = None) -> Environment:
     import torch  # noqa: PLC0415  # records are also read where nothing is run
 
     return Environment(
-        versions=_versions(torch.version.cuda),
+        versions=versions(),
         os=f"{platform.system()} {platform.release()} {platform.machine()}",
         cpu=_cpu_name(),
         logical_cores=os.cpu_count() or 1,
@@ -47,15 +48,18 @@ def capture(threads: int | None = None) -> Environment:
     )
 
 
-def _versions(cuda: str | None) -> dict[str, str]:
+def versions() -> dict[str, str]:
+    """Versions, by name, of Python, CUDA and the packages that can change a score or a time; missing ones left out."""
+    import torch  # noqa: PLC0415
+
     found = {"python": platform.python_version()}
     for package in _PACKAGES:
         try:
             found[package] = version(package)
         except PackageNotFoundError:
             continue
-    if cuda is not None:
-        found["cuda"] = cuda
+    if torch.version.cuda is not None:
+        found["cuda"] = torch.version.cuda
     return found
 
 

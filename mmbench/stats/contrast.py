@@ -7,7 +7,8 @@ from numpy.typing import NDArray
 
 from mmbench.stats.bootstrap import FloatArray, SumMetric, bootstrap_runs
 from mmbench.stats.intervals import Interval, as_interval, resampled_bounds
-from mmbench.stats.runs import Columns, Runs, runs_of
+from mmbench.stats.runs import Runs, runs_of
+from mmbench.stats.units import Columns
 
 Combine = Callable[[FloatArray], FloatArray]
 """From the values of R runs, [R, ...], to one number, [...]."""

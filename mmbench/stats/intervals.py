@@ -12,9 +12,7 @@ from numpy.typing import NDArray
 from scipy import sparse, stats
 
 from mmbench.stats.bootstrap import FloatArray, SumMetric, bootstrap
-from mmbench.stats.units import cluster_codes, clustered_units, single_units
-
-Columns = Mapping[str, NDArray[Any]]
+from mmbench.stats.units import Columns, cluster_codes, clustered_units, single_units
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
 """One metric's statistics of several runs over the same samples."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,9 +9,16 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from mmbench.stats.bootstrap import FloatArray, SumMetric
-from mmbench.stats.units import Codes, Units, cluster_codes, clustered_units, joint_codes, pooled_units, row_codes
-
-Columns = Mapping[str, NDArray[Any]]
+from mmbench.stats.units import (
+    Codes,
+    Columns,
+    Units,
+    cluster_codes,
+    clustered_units,
+    joint_codes,
+    pooled_units,
+    row_codes,
+)
 
 
 @dataclass(frozen=True, slots=True)

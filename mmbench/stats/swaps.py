@@ -13,7 +13,7 @@ from scipy import sparse
 
 from mmbench.stats.bootstrap import FloatArray, SumMetric, weighted_sums
 from mmbench.stats.runs import Runs
-from mmbench.stats.units import Units, joint_codes, pooled_units, row_codes
+from mmbench.stats.units import Codes, Units, joint_codes, pooled_units, row_codes
 
 _CHUNK_CELLS = 4_000_000
 _MOST_EXACT = 40
@@ -30,6 +30,7 @@ class SwapTest:
 
     p_value: float
     test: str
+    swaps: int
 
 
 def swap_tests(
@@ -44,28 +45,31 @@ def swap_tests(
         resamples: swaps that are drawn where there are more; else all are counted.
         seed: of the swaps, which are the same for all models.
     """
-    kinds = [_kinds(model, baseline) for model in models]
+    changes = [_change(model, baseline) for model in models]
     found: dict[int, SwapTest] = {}
-    for place, kind in enumerate(kinds):
-        units = int(kind.counts.sum())
+    for place, change in enumerate(changes):
+        units = int(np.count_nonzero(np.diff(change.indptr)))
+        codes = row_codes(change)
         count = _Count(metric, [models[place]], baseline)
         if units <= _MOST_EXACT and 2**units <= resamples + 1:
-            larger, total = count(_all_swaps(kind.counts), kind.statistics)
-            found[place] = SwapTest(float(larger[0] / total), "exact")  # what was observed is one of all
-        elif len(kind.counts) * _POOLED <= units:
-            larger, total = count(_swaps_by_kind(kind, resamples, seed), kind.statistics)
+            kinds = _kinds(change, codes)
+            larger, total = count(_all_swaps(kinds.counts), kinds.statistics)
+            found[place] = SwapTest(float(larger[0] / total), "exact", total)  # what was observed is one of all
+        elif (int(codes.max()) + 1) * _POOLED <= units:
+            kinds = _kinds(change, codes)
+            larger, total = count(_swaps_by_kind(kinds, resamples, seed), kinds.statistics)
             found[place] = _drawn(larger[0], total)
     others = [place for place in range(len(models)) if place not in found]
     if others:
-        changes = _changes([models[place] for place in others], baseline)
-        swaps = _swaps_by_unit(changes, resamples, seed)
-        larger, total = _Count(metric, [models[place] for place in others], baseline)(swaps, changes)
+        chosen = [models[place] for place in others]
+        together = _together([changes[place] for place in others], [*chosen, baseline])
+        larger, total = _Count(metric, chosen, baseline)(_swaps_by_unit(together, resamples, seed), together)
         found |= {place: _drawn(each, total) for place, each in zip(others, larger, strict=True)}
     return [found[place] for place in range(len(models))]
 
 
 def _drawn(larger: int, total: int) -> SwapTest:
-    return SwapTest(float((1 + larger) / (1 + total)), "randomization")
+    return SwapTest(float((1 + larger) / (1 + total)), "randomization", total)
 
 
 class _Count:
@@ -95,10 +99,9 @@ class _Count:
         return difference
 
 
-def _kinds(model: Runs, baseline: Runs) -> Units:
+def _kinds(change: sparse.csr_array, codes: Codes) -> Units:
     """The different changes by a swap, [J, S K], and how many units have each; those that change nothing left out."""
-    change = _change(model, baseline)
-    kinds = pooled_units([change], row_codes(change))
+    kinds = pooled_units([change], codes)
     real = np.diff(kinds.statistics.indptr) > 0
     return Units(kinds.statistics[real], kinds.counts[real])
 
@@ -111,13 +114,13 @@ def _change(model: Runs, baseline: Runs) -> sparse.csr_array:
     return change
 
 
-def _changes(models: Sequence[Runs], baseline: Runs) -> sparse.csr_array:
-    """The changes of all models side by side, [N, M S K], without units that change nothing.
+def _together(parts: Sequence[sparse.csr_array], models: Sequence[Runs]) -> sparse.csr_array:
+    """The changes of several models side by side, [N, M S K], without units that change nothing.
 
     Units are ordered by their statistics, so that which of them a draw swaps does not depend on the order of samples.
     """
-    order = np.argsort(joint_codes([code for runs in [*models, baseline] for code in runs.codes]), kind="stable")
-    changes = sparse.csr_array(sparse.hstack([_change(model, baseline) for model in models], format="csr"))[order]
+    order = np.argsort(joint_codes([code for runs in models for code in runs.codes]), kind="stable")
+    changes = sparse.csr_array(sparse.hstack(parts, format="csr"))[order]
     return changes[np.diff(changes.indptr) > 0]
 
 
@@ -135,12 +138,16 @@ def _swaps_by_kind(kinds: Units, resamples: int, seed: int) -> Iterator[FloatArr
 
 
 def _swaps_by_unit(changes: sparse.csr_array, resamples: int, seed: int) -> Iterator[FloatArray]:
-    """Whether each unit is swapped, [r, N]."""
+    """Whether each unit is swapped, [r, N]; the next are written over them."""
     rng = np.random.default_rng(seed)
     units = changes.shape[0]
+    memory = np.empty(0)
     for size in _sizes(resamples, *changes.shape):
         bits = np.unpackbits(np.frombuffer(rng.bytes(math.ceil(size * units / 8)), dtype=np.uint8))
-        yield bits[: size * units].reshape(size, units).astype(np.float64)
+        if len(memory) < size:
+            memory = np.empty((size, units))
+        memory[:size] = bits[: size * units].reshape(size, units)
+        yield memory[:size]
 
 
 def _sizes(resamples: int, *cells: int) -> Iterator[int]:

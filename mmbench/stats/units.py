@@ -1,6 +1,6 @@
 """What a bootstrap draws: clusters of samples that belong together, or single samples."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
@@ -9,6 +9,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from scipy import sparse
+
+Columns = Mapping[str, NDArray[Any]]
+"""Values of the samples by name of the column, [n] each."""
 
 Codes = NDArray[np.intp]
 

@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 
 from mmbench.cli import main
+from mmbench.cli.compare_trials import Asked
 from mmbench.cli.trial_lines import clock
+from mmbench.record.store import Store
 from mmbench.registry import KINDS, registry
 
 CONTEST = Path(__file__).parents[1] / "engine" / "contest.py"
@@ -29,7 +31,7 @@ def work(tmp_path, monkeypatch):
 
 
 def test_from_names_to_a_table_and_then_from_what_is_stored(work, capsys):
-    """The runs made are those of a leaderboard, too; a model that fails is told, and the table is of the others."""
+    """The runs are apart from those of a leaderboard; a model that fails is told, and the table is of the others."""
     arguments = ["compare", "--task", "contest", "--models", "contest-ready,contest-counts", *QUICK, *PLUGIN, "--json"]
     assert main([*arguments, "--jobs", "2"]) == 0
     first = capsys.readouterr()
@@ -47,7 +49,10 @@ def test_from_names_to_a_table_and_then_from_what_is_stored(work, capsys):
     second = capsys.readouterr()
     assert second.out == first.out
     assert second.err == "2 trials, 2 stored; to do: nothing\n"
-    assert main(["leaderboard", "results/trials", "--json"]) == 0
+    assert not (work / "results").exists()
+    kept = {run.model.name: run.settings["keep_scores"] for _, run in Store(work / "trials").find([work / "trials"])}
+    assert kept == {"contest-ready": True, "contest-counts": True}
+    assert main(["leaderboard", "trials", "--json"]) == 0
     (board,) = json.loads(capsys.readouterr().out)["tables"]
     assert {row["model"] for row in board["rows"]} == {"contest-ready", "contest-counts"}
     arguments[4] += ",contest-fails"
@@ -75,7 +80,19 @@ def test_from_names_to_a_table_and_then_from_what_is_stored(work, capsys):
         (["--task", "vqa", "--models", "film", "--budget", "equal"], "--budget expects equal-width, equal-width=D or"),
         (["--task", "vqa", "--models", "film", "--seeds", "0"], "--seeds must be at least 1, not 0"),
         (["--task", "vqa", "--models", "film", "--jobs", "0"], "--jobs must be at least 1, not 0"),
-        (["--task", "vqa", "--models", "film", "--train-limit", "0"], "--limit must be at least 1, not 0"),
+        (["--task", "vqa", "--models", "film", "--train-limit", "0"], "--train-limit must be at least 1, not 0"),
+        (
+            ["--task", "vqa", "--models", "question-prior", "--no-floors"],
+            "there is nothing to compare question-prior with: name another model, or leave out --no-floors",
+        ),
+        (
+            ["--task", "vqa", "--models", "film,sum", "--ensemble", "mean", "--members", "film, smu"],
+            "unknown --members among the models 'smu'; did you mean 'sum'",
+        ),
+        (
+            ["--task", "vqa", "--models", "film,sum", "--ensemble", "mean,weighted=1:2:3"],
+            "--ensemble weighted=1:2:3 has 3 weights for 2 models",
+        ),
         (
             ["a", "b", "--epochs", "3", "--no-floors"],
             "--no-floors, --epochs: runs that exist are compared as they are; give RUN..., or --task and --models",
@@ -89,7 +106,7 @@ def test_refused_before_anything_runs(work, capsys, arguments, message):
 
 
 def test_nothing_is_left_to_compare(work, capsys):
-    arguments = ["--task", "contest", "--models", "contest-fails", *QUICK, *PLUGIN]
+    arguments = ["--task", "contest", "--models", "contest-fails,contest-ready", *QUICK, *PLUGIN]
     assert main(["compare", *arguments]) == 4
     assert capsys.readouterr().err.splitlines()[-1] == "error: there is nothing to compare: contest-fails failed"
 
@@ -101,3 +118,8 @@ def test_durations():
 def test_help_imports_nothing_heavy():
     code = "import sys; from mmbench.cli import main; main(['compare', '--help']); sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], stdout=subprocess.DEVNULL, check=False).returncode == 0
+
+
+def test_ensembles_are_made_of_the_named_models_that_have_runs_and_of_no_floors():
+    asked = Asked(task="vqa", models="film, sum,mean,film")
+    assert asked.members(["majority", "mean", "film", "film", "text-only"]) == ["film", "mean"]

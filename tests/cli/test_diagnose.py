@@ -109,7 +109,7 @@ def test_report_says_what_is_not_read_and_what_is_absent(data: dict) -> None:
     data |= {"reads": ["text"], "shapley": None, "interaction": None}
     data["absent"] = {"emap": "text-only reads text alone", "shapley": "text-only reads text alone"}
     shown = printed(data)
-    assert any(line.startswith("image ") and line.endswith("+0.0000 – 0 % – does not read it") for line in shown)
+    assert any(line.startswith("image ") and line.endswith(" 0.0000 – 0 % – does not read it") for line in shown)
     assert "interaction text-only reads text alone" in shown
     assert "shapley text-only reads text alone" in shown
     assert not any("EMAP" in line or line.startswith("always") for line in shown[3:])

@@ -10,6 +10,7 @@ import pytest
 import typer
 
 from mmbench.cli import app, main
+from mmbench.data.noise_summaries import SUMMARIES
 from mmbench.errors import HarnessError
 
 VERBS = ("eval", "profile", "train", "compare", "diagnose", "score", "leaderboard", "list", "show", "doctor")
@@ -52,6 +53,16 @@ def test_help_names_every_verb_and_the_exit_codes(capsys: pytest.CaptureFixture[
 def test_every_verb_has_help_and_json(verb: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main([verb, "--help"]) == 0
     assert "--json" in plain(capsys.readouterr().out)
+
+
+@pytest.mark.parametrize("verb", ["eval", "diagnose"])
+def test_help_names_every_noise_and_says_what_it_does(verb: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([verb, "--help"]) == 0
+    text = " ".join(plain(capsys.readouterr().out).replace("│", " ").split())
+    assert "image: gaussian, blur, occlusion, colour; text: swap, typo, drop; audio: white, dropout." in text
+    for modality, noises in SUMMARIES.items():
+        for name, summary in noises.items():
+            assert f"{modality}={name}, {summary}" in text
 
 
 def test_no_arguments_print_the_help(capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,6 +1,7 @@
 """The probe plugin, weights for its models, and short ways to run an evaluation."""
 
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,8 +11,12 @@ import torch
 import mmbench_baselines.weights
 from mmbench.checkpoint import Header, save_weights
 from mmbench.data.card import DatasetCard
+from mmbench.engine.diagnose import Diagnosed, diagnose
+from mmbench.engine.diagnose_options import DiagnoseOptions
 from mmbench.engine.evaluate import Evaluation, evaluate
+from mmbench.engine.load_run import Where
 from mmbench.engine.options import EvalOptions
+from mmbench.engine.progress import DiagnoseProgress
 from mmbench.registry import KINDS, load_plugin_file, registry
 from mmbench.sample import Sample
 from mmbench_tasks.vqa.datasets import easy_vqa
@@ -22,16 +27,27 @@ CONTEST = Path(__file__).with_name("contest.py")
 FILM = Path(mmbench_baselines.weights.__path__[0]) / "vqa" / "easy-vqa" / "film.safetensors"
 
 
-@pytest.fixture
-def probes(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """The plugin file, loaded, and no other one; what it registered is forgotten afterwards."""
+@contextmanager
+def loaded(plugin: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A context in which that plugin file and no other one is loaded."""
     monkeypatch.setattr(registry, "files", [])
     before = {kind: set(registry.names(kind)) for kind in KINDS}
-    load_plugin_file(PROBES)
-    yield PROBES
+    load_plugin_file(plugin)
+    yield
     for kind in KINDS:
         for name in set(registry.names(kind)) - before[kind]:
             registry.unregister(kind, name)
+
+
+BRIEF = DiagnoseOptions(permutations=2, emap_samples=60, levels=(0.5, 1.0))
+HERE = EvalOptions(limit=80, workers=0, threads=1, device="cpu")
+
+
+@pytest.fixture
+def probes(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """The plugin file, loaded, and no other one; what it registered is forgotten afterwards."""
+    with loaded(PROBES, monkeypatch):
+        yield PROBES
 
 
 @pytest.fixture
@@ -120,12 +136,42 @@ def run(tmp_path: Path, weights: Callable[[str], Path]) -> Callable[..., Evaluat
 
 
 @pytest.fixture
+def look(tmp_path: Path, threads: None) -> Callable[..., Diagnosed]:
+    """Diagnose on 80 samples, on one thread, in this process, into `tmp_path / "results"` unless told otherwise."""
+
+    def diagnose_model(
+        model: str,
+        task: str = "vqa",
+        dataset: str | None = None,
+        *,
+        chosen: DiagnoseOptions = BRIEF,
+        options: EvalOptions = HERE,
+        progress: DiagnoseProgress | None = None,
+    ) -> Diagnosed:
+        return diagnose(
+            model,
+            task,
+            where=Where(dataset),
+            options=options,
+            chosen=chosen,
+            output=tmp_path / "results",
+            progress=progress,
+        )
+
+    return diagnose_model
+
+
+@pytest.fixture
 def contest(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """The plugin of trials, loaded, and no other one; what it registered is forgotten afterwards."""
-    monkeypatch.setattr(registry, "files", [])
-    before = {kind: set(registry.names(kind)) for kind in KINDS}
-    load_plugin_file(CONTEST)
-    yield CONTEST
-    for kind in KINDS:
-        for name in set(registry.names(kind)) - before[kind]:
-            registry.unregister(kind, name)
+    with loaded(CONTEST, monkeypatch):
+        yield CONTEST
+
+
+@pytest.fixture
+def own_contest(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Path]:
+    """A copy of the plugin of trials that a test may change."""
+    path = tmp_path / "own_contest.py"
+    path.write_bytes(CONTEST.read_bytes())
+    with loaded(path, monkeypatch):
+        yield path

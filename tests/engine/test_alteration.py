@@ -1,5 +1,6 @@
 """Altered samples in the loop: planned like clean ones, opened only in batches, and scored by what they were."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +9,10 @@ import torch
 from PIL import Image
 
 from mmbench.data.alteration import Alteration, altered
+from mmbench.engine.cost_subject import make_subject
+from mmbench.engine.load_run import Where, load_run
 from mmbench.engine.loader import make_loader, plan_batches
+from mmbench.engine.options import EvalOptions
 from mmbench.errors import HarnessError
 from mmbench.model import Batch
 from mmbench.sample import Sample
@@ -58,6 +62,22 @@ def test_model_gets_altered_inputs_and_metrics_clean_ones(keep):
         assert [sample.inputs for sample in loaded.samples] == [
             clean[index].inputs if keep else {} for index in loaded.indices
         ]
+
+
+@pytest.mark.parametrize(
+    "alteration", [Alteration(noise=(("image", "gaussian", 1.0),)), Alteration(drop=("image",), shuffle=("text",))]
+)
+def test_cost_is_measured_on_samples_as_they_were(alteration, threads):
+    """The cost passes get the same batches as those of a run without: making noise is no cost of the model."""
+    options = EvalOptions(limit=8, workers=0, threads=1, device="cpu")
+    clean, asked = (
+        load_run("film", "vqa", Where(), None, replace(options, alteration=each)) for each in (Alteration(), alteration)
+    )
+    assert asked.samples[0].inputs != clean.samples[0].inputs
+    ours, theirs = make_subject(asked, 4), make_subject(clean, 4)
+    for one, other in zip([*ours.batches, *ours.requests], [*theirs.batches, *theirs.requests], strict=True):
+        assert all(torch.equal(one.inputs[name], other.inputs[name]) for name in ("image", "text"))
+    assert ours.run.samples is asked.unaltered  # of which the pass over the loader reads
 
 
 def test_interrupted_run_goes_on_only_with_the_same_alteration(run, tmp_path):

@@ -7,8 +7,7 @@ import pytest
 import torch
 
 from mmbench.data.alteration import Alteration
-from mmbench.data.card import DatasetCard
-from mmbench.engine.diagnose import Diagnosed, diagnose
+from mmbench.engine.diagnose import diagnose
 from mmbench.engine.diagnose_options import SECTIONS, DiagnoseOptions
 from mmbench.engine.emap import project
 from mmbench.engine.load_run import Where, load_run
@@ -18,12 +17,9 @@ from mmbench.engine.rows import Asking
 from mmbench.errors import HarnessError, UsageError
 from mmbench.metrics.accuracy import Accuracy
 from mmbench.metrics.ece import ECE
-from mmbench.model import Batch
 from mmbench.record.store import Store
-from mmbench.sample import Sample, Subset
+from mmbench.sample import Subset
 from mmbench.stats.intervals import interval
-from mmbench_tasks.vqa.datasets import easy_vqa
-from mmbench_tasks.vqa.task import VQA
 
 BRIEF = DiagnoseOptions(permutations=2, emap_samples=60, levels=(0.5, 1.0))
 HERE = EvalOptions(limit=80, workers=0, threads=1, device="cpu")
@@ -40,22 +36,6 @@ class Steps(DiagnoseProgress):
 
     def step(self, what, done, total):
         self.told.append((what, done, total))
-
-
-@pytest.fixture
-def look(tmp_path, threads):
-    def go(model, task="vqa", dataset=None, *, chosen=BRIEF, options=HERE, progress=None) -> Diagnosed:
-        return diagnose(
-            model,
-            task,
-            where=Where(dataset),
-            options=options,
-            chosen=chosen,
-            output=tmp_path / "results",
-            progress=progress,
-        )
-
-    return go
 
 
 @pytest.fixture(scope="module")
@@ -97,7 +77,7 @@ def test_every_number_follows_from_the_metric_under_alterations(film):
     asking = Asking(run.task, 16, 0, "cpu")
 
     def accuracy(**what):
-        rows, _ = asking.rows(run.model, {"accuracy": Accuracy()}, altered(run.samples, Alteration(**what)))
+        rows, *_ = asking.rows(run.model, {"accuracy": Accuracy()}, altered(run.samples, Alteration(**what)))
         return float(np.mean([correct for (correct,) in rows["accuracy"]]))
 
     clean = accuracy()
@@ -136,7 +116,7 @@ def test_calibration_is_that_of_the_metrics(film):
     assert set(found) == {"clean", "without image", "without text", *noises}
     assert found["text drop 0.5"].alteration["noise"] == ["text=drop:0.5"]
     run = load_run("film", "vqa", Where(), None, replace(HERE, metrics=("ece",)))
-    rows, _ = Asking(run.task, 16, 0, "cpu").rows(run.model, {"ece": ECE()}, run.samples)
+    rows, *_ = Asking(run.task, 16, 0, "cpu").rows(run.model, {"ece": ECE()}, run.samples)
     columns = {
         name: np.array(values) for name, values in zip(ECE.columns, zip(*rows["probability"], strict=True), strict=True)
     }
@@ -180,9 +160,20 @@ def test_a_modality_that_is_not_read_scores_0(look, model, used, unused):
     assert record.missing[unused].drop.value == 0.0
     assert not any(unused in what for what, _, _ in steps.told)
     assert f"it does not read {unused}" in record.verdict
-    assert record.interaction is record.shapley is None
-    assert record.absent["emap"] == record.absent["shapley"]
+    assert record.interaction is None
     assert record.absent["emap"].startswith(f"{model} reads {used} alone")
+
+
+@pytest.mark.parametrize(("model", "used", "unused"), [("image-only", "image", "text"), ("text-only", "text", "image")])
+def test_the_one_modality_that_is_read_contributes_all(look, model, used, unused):
+    """Of one player the Shapley value is V(all) - V(none); what is not read contributes 0."""
+    record = look(model, chosen=replace(BRIEF, skip=rest("shapley"))).record
+    shapley = record.shapley
+    assert [found.present for found in shapley.coalitions] == [[], [used]]
+    assert list(shapley.contributions) == ["image", "text"]
+    assert shapley.contributions[used].value == record.clean.value - shapley.coalitions[0].value.value
+    assert (shapley.contributions[unused].value, shapley.contributions[unused].n) == (0.0, 80)
+    assert "shapley" not in record.absent
 
 
 def test_three_modalities(look):
@@ -213,7 +204,8 @@ def test_another_metric_and_only_one_noise(look):
 def test_what_is_generated_has_no_logits(look):
     chosen = replace(BRIEF, permutations=1, levels=(1.0,), noises=(("image", "occlusion"),))
     record = look("captioner", "captioning", chosen=chosen, options=replace(HERE, limit=16)).record
-    assert record.interaction is record.shapley is record.calibration is None
+    assert record.interaction is record.calibration is None
+    assert record.shapley.contributions["image"].value > 0
     assert record.absent["calibration"] == "captioner gives no scores of labels"
     assert record.perceptual["image"].drop.value > 0
     assert record.robustness[0].area.value < 1
@@ -262,95 +254,3 @@ def test_a_failing_sample_leaves_nothing_behind(tmp_path, weights, dataset):
             output=tmp_path / "results",
         )
     assert not (tmp_path / "results").exists()
-
-
-class Numbers(VQA):
-    """Two numbers each, between -1 and 1; whether their sum, or their product, is above 0."""
-
-    card = replace(VQA.card, name="test-numbers", modalities=("left", "right"), datasets=("test-sum", "test-product"))
-
-    def load(self, dataset: DatasetCard, split: str) -> list[Sample]:
-        rng = np.random.default_rng(0)
-        pairs = rng.uniform(-1, 1, size=(200, 2)).round(3)
-        values = pairs.sum(axis=1) if dataset.name == "test-sum" else pairs.prod(axis=1)
-        return [
-            Sample(f"{split}/{n}", {"left": left, "right": right}, target="above" if value > 0 else "below")
-            for n, ((left, right), value) in enumerate(zip(pairs.tolist(), values.tolist(), strict=True))
-        ]
-
-
-class Planted:
-    """Knows the answer: logits from the sum, or from the product."""
-
-    labels = ("above", "below")
-    modalities = ("left", "right")
-
-    def __init__(self, name: str) -> None:
-        self.name = name
-
-    @classmethod
-    def open(cls, name: str) -> "Planted":
-        return cls(name)
-
-    def collate(self, samples):
-        inputs = {m: torch.tensor([sample.inputs.get(m, 0.0) for sample in samples]) for m in self.modalities}
-        mask = {m: torch.tensor([m in sample.inputs for sample in samples]) for m in self.modalities}
-        return Batch(len(samples), inputs, mask)
-
-    def classify(self, batch):
-        left, right = (batch.inputs[m] for m in self.modalities)
-        score = left + right if self.name == "test-adds" else left * right if self.name == "test-multiplies" else left
-        return torch.stack([score, -score], dim=1)
-
-
-@pytest.fixture
-def numbers(register):
-    register("task", "test-numbers", Numbers)
-    for name in Numbers.card.datasets:
-        card = {"name": name, "tasks": ("test-numbers",), "modalities": ("left", "right"), "metrics": ("accuracy",)}
-        register("dataset", name, easy_vqa.model_copy(update=card))
-    for name in ("test-adds", "test-multiplies", "test-left"):
-        register("model", name, Planted)
-    return "test-numbers"
-
-
-@pytest.mark.parametrize(
-    ("model", "dataset", "beginning"),
-    [
-        ("test-adds", "test-sum", "Uses left and right, additively (EMAP gain +0.000)."),
-        ("test-multiplies", "test-product", "Uses left and right, and their interaction (EMAP gain +0."),
-        ("test-left", "test-sum", "Uses left only: shuffling right changes nothing (accuracy 0.7"),
-    ],
-)
-def test_planted_models_are_told_apart(look, numbers, model, dataset, beginning):
-    record = look(
-        model, numbers, dataset, chosen=replace(BRIEF, emap_samples=200), options=replace(HERE, limit=None)
-    ).record
-    assert record.verdict.startswith(beginning)
-    assert record.interaction.recombined == "inputs"
-    assert record.absent == {"robustness": "there is no noise for what the model reads"}
-
-
-def test_gain_of_a_sum_is_exactly_0(look, numbers):
-    chosen = replace(BRIEF, emap_samples=200, skip=rest("emap"))
-    found = look("test-adds", numbers, "test-sum", chosen=chosen, options=replace(HERE, limit=None)).record.interaction
-    assert (found.gain.value, found.changed, found.full.value) == (0.0, 0, 1.0)
-
-
-def test_gain_of_shipped_logits_that_are_a_sum_is_0(look):
-    """Product of experts adds up the log-probabilities of each modality's own head."""
-    record = look("product-of-experts", chosen=replace(BRIEF, skip=rest("emap", "perceptual"))).record
-    assert (record.interaction.gain.value, record.interaction.changed) == (0.0, 0)
-    assert record.interaction.recombined == "tokens"
-    nll = replace(BRIEF, metric="nll", skip=rest("emap"))
-    assert look("product-of-experts", chosen=nll).record.interaction.gain.value == pytest.approx(0.0, abs=1e-5)
-
-
-def test_the_same_seed_gives_the_same_record(look, numbers):
-    def numbers_of(seed):
-        options = replace(HERE, limit=None, seed=seed)
-        kept = {"verdict", "interaction", "perceptual", "shapley", "missing", "calibration"}
-        return look("test-left", numbers, "test-sum", options=options).record.model_dump(include=kept)
-
-    assert numbers_of(0) == numbers_of(0)
-    assert numbers_of(0) != numbers_of(7)

@@ -8,8 +8,11 @@ import pyarrow as pa
 import pytest
 from scipy.special import logsumexp
 
+from mmbench.engine.evaluate import evaluate
+from mmbench.engine.options import EvalOptions
 from mmbench.engine.samples import LABELS, SCORES
 from mmbench.errors import HarnessError, UsageError
+from mmbench.model import Batch
 from mmbench.record.store import Store
 from mmbench_tasks.vqa.datasets import easy_vqa
 from mmbench_tasks.vqa.task import VQA
@@ -51,6 +54,43 @@ def test_a_resumed_run_has_them_all_and_one_that_failed_has_none(run, tmp_path):
     scores = samples(again)[SCORES].to_pylist()
     assert [place for place, each in enumerate(scores) if each is None] == [5, 9]
     assert {len(each) for each in scores if each is not None} == {13}
+
+
+class Talker:
+    """Generates, and is ready without weights."""
+
+    modalities = ()
+
+    def __init__(self, name):
+        self.name = name
+
+    def collate(self, samples):
+        return Batch(len(samples), {}, {})
+
+    def generate(self, batch):
+        return ["yes"] * batch.size
+
+
+class Talkers:
+    """Their factory."""
+
+    def open(self, name):
+        return Talker(name)
+
+    def create(self, name, modalities, samples):
+        return Talker(name)
+
+    def restore(self, name, config):
+        return Talker(name)
+
+
+def test_if_any_is_decided_by_the_model(run, register, tmp_path):
+    assert SCORES in samples(run("film", keep_scores="if-any")).column_names
+    register("model", "test-talking", Talkers())
+    options = EvalOptions(limit=8, threads=1, workers=0, device="cpu", invariance=0, keep_scores="if-any")
+    evaluation = evaluate("test-talking", "probe", dataset="probe-clean", options=options, output=tmp_path)
+    assert SCORES not in samples(evaluation).column_names
+    assert evaluation.record.settings["keep_scores"] is False
 
 
 def test_a_model_that_does_not_classify_is_refused_before_anything_is_asked(run, register, tmp_path):

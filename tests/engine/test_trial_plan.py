@@ -4,8 +4,11 @@ import os
 from dataclasses import replace
 from pathlib import Path
 
+import PIL
 import pytest
+from torch import nn
 
+from mmbench.checkpoint import Header, save_weights
 from mmbench.cli import main
 from mmbench.engine.options import EvalOptions
 from mmbench.engine.train_options import TrainOptions
@@ -13,6 +16,7 @@ from mmbench.engine.train_source import On
 from mmbench.engine.trial_plan import Recipe, plan_trials
 from mmbench.errors import UsageError
 from mmbench.model import BuildOptions
+from mmbench.profile.device import pick_device
 
 
 def plan(models, notes=None, **recipe):
@@ -84,12 +88,6 @@ def test_of_two_modalities_one_may_be_missing(contest):
     }
 
 
-def test_scores_are_kept_where_a_model_classifies(contest):
-    evaluation = EvalOptions(keep_scores=True)
-    kept = {trial.model: trial.evaluation.keep_scores for trial in plan(["concat"], seeds=1, evaluation=evaluation)}
-    assert kept == {"concat": True, "contest-floor": True, "text-only": True, "contest-ready": False}
-
-
 @pytest.mark.parametrize(
     ("models", "on", "recipe", "message"),
     [
@@ -104,6 +102,7 @@ def test_scores_are_kept_where_a_model_classifies(contest):
             "data set 'contest-test-only' has no training split, so 'contest-counts' cannot be trained on it",
         ),
         (["concat"], On("vqa"), {"split": "tset"}, "unknown split of easy-vqa 'tset'; did you mean 'test'"),
+        (["concat"], On("contest"), {"training": TrainOptions(device="gpu")}, "unknown device 'gpu'; expected auto"),
         (
             ["concat"],
             On("contest"),
@@ -146,7 +145,6 @@ def test_the_key_is_of_all_that_may_change_a_row_and_of_nothing_else(contest):
     for same in (
         {"training": TrainOptions(workers=3)},
         {"training": TrainOptions(threads=2)},
-        {"training": TrainOptions(device="cuda")},
         {"training": TrainOptions(log_to=("tensorboard",))},
         {"evaluation": EvalOptions(workers=3, threads=2, device="cpu")},
         {"evaluation": EvalOptions(cost="full", stages={"head": "heads"})},
@@ -158,6 +156,7 @@ def test_the_key_is_of_all_that_may_change_a_row_and_of_nothing_else(contest):
         {"training": TrainOptions(limit=10)},
         {"evaluation": EvalOptions(limit=10)},
         {"evaluation": EvalOptions(keep_scores=True)},
+        {"evaluation": EvalOptions(keep_scores="if-any")},
         {"build": BuildOptions(width=16)},
         {"build": BuildOptions(encoders={"text": "embedding"})},
         {"split": "train"},
@@ -166,12 +165,39 @@ def test_the_key_is_of_all_that_may_change_a_row_and_of_nothing_else(contest):
 
 
 def test_the_key_follows_plugin_files_data_and_code(contest, register, tmp_path):
-    (trial,) = plan(["concat"], **BASE)
+    (trial,) = plan(["concat"], **BASE, evaluation=EvalOptions(device="auto"))
     assert set(trial.ground["code"]) == {"mmbench", "mmbench_baselines"}
     assert set(trial.ground["plugins"]) == {"contest.py"}
-    for name, other in (("revision", "2"), ("code", {"mmbench": "0"}), ("plugins", {}), ("torch", "0")):
+    assert {"python", "torch", "numpy", "pillow", "scipy", "transformers", "tokenizers"} <= set(
+        trial.ground["versions"]
+    )
+    assert trial.ground["versions"]["pillow"] == PIL.__version__
+    assert trial.ground["devices"] == {"training": "cpu", "evaluation": pick_device("auto").type}
+    for name, other in (
+        ("revision", "2"),
+        ("code", {"mmbench": "0"}),
+        ("plugins", {}),
+        ("versions", {"pillow": "0"}),
+        ("devices", {"training": "cuda", "evaluation": "cuda"}),
+    ):
         assert replace(trial, ground={**trial.ground, name: other}).key != trial.key
     assert replace(trial, data=tmp_path).key == trial.key
+
+
+def test_the_key_follows_the_code_of_an_encoder_from_a_file(contest, tmp_path, monkeypatch):
+    (tmp_path / "test_shiny.py").write_text("A = 1\n")
+    info = tmp_path / "test_shiny-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: test-shiny\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text("[mmbench.encoders]\ntest-shiny = test_shiny:A\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    file = tmp_path / "w.safetensors"
+    config = {"width": 2, "encoders": {"text": {"name": "test-shiny", "options": {}}}}
+    save_weights(file, nn.ModuleDict({"encoders": nn.ModuleDict({"text": nn.Linear(1, 2)})}), Header("any", config, {}))
+    (trial,) = plan(["concat"], **BASE, build=BuildOptions(encoders={"text": f"from:{file}"}))
+    assert "test_shiny" in trial.ground["code"]
+    (trial,) = plan(["concat"], **BASE, build=BuildOptions(encoders={"text": "test-shiny:argument,layers=2"}))
+    assert "test_shiny" in trial.ground["code"]
 
 
 def test_the_commands_say_what_the_trial_says(contest, monkeypatch, tmp_path):
@@ -223,6 +249,9 @@ def test_the_commands_say_what_the_trial_says(contest, monkeypatch, tmp_path):
         "resume": True,
         "progress": None,
     }
+    wanting = replace(trial, evaluation=replace(evaluation, keep_scores="if-any"))
+    assert main(wanting.eval_words(tmp_path, workers=0, threads=3)) == 2
+    assert called["options"]["options"].keep_scores == "if-any"
     assert main(trial.eval_words(tmp_path, workers=0, threads=3)) == 2
     assert called["names"] == ("concat", "contest")
     assert called["options"] | {"progress": None} == {

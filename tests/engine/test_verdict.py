@@ -14,7 +14,7 @@ def measure(value, low=None, high=None, n=1000):
 
 def evidence(value, low=None, high=None, changed=50, altered=None, done="shuffling"):
     return Evidence(
-        measure(value, low, high), 0.671 * (1 - (value or 0)) if altered is None else altered, changed, done
+        measure(value, low, high), 0.671 * (1 - (value or 0)) if altered is None else altered, changed, 1000, done
     )
 
 
@@ -50,7 +50,7 @@ UNREAD = NOTHING
         # No interval, as of one cluster, shows nothing: some samples were scored otherwise.
         (evidence(0.0, changed=2), True, "unclear"),
         (evidence(0.9, changed=2), True, "unclear"),
-        (Evidence(None, None, 0), True, "unclear"),
+        (Evidence(None, None, 0, 1000), True, "unclear"),
         (evidence(None), True, "unclear"),
     ],
 )
@@ -63,7 +63,7 @@ def test_effects_turn_round_where_less_is_better():
     scale = Scale("wer", 0.2, higher_is_better=False)
     assert effect(evidence(-0.5, -0.6, -0.4), True, scale) == "matters"
     assert effect(evidence(0.5, 0.4, 0.6), True, scale) == "worse"
-    assert interplay(interaction(-0.1, -0.2, -0.05), scale) == "interact"
+    assert interplay(interaction(-0.1, -0.2, -0.05), scale, 1000) == "interact"
     told = verdict({"image": evidence(-0.03, -0.07, 0.01)}, ["image"], None, scale)
     assert "shuffling it costs 3.0 % (95 %: -1.0 to 7.0 %)" in told
 
@@ -81,7 +81,7 @@ def test_effects_turn_round_where_less_is_better():
     ],
 )
 def test_interplay_of_modalities(found, expected):
-    assert interplay(found, SCALE) == expected
+    assert interplay(found, SCALE, 1000) == expected
 
 
 BOTH = ["image", "text"]
@@ -95,7 +95,7 @@ BOTH = ["image", "text"]
             MATTERS,
             BOTH,
             interaction(0.0, changed=0),
-            "Uses text only: shuffling image changes nothing (accuracy 0.671 against 0.671).",
+            "Uses text only: shuffling image changes no answer (accuracy 0.671 against 0.671).",
         ),
         (UNREAD, MATTERS, ["text"], None, "Uses text only: it does not read image."),
         (
@@ -105,7 +105,13 @@ BOTH = ["image", "text"]
             interaction(0.31, 0.28, 0.34),
             "Uses image and text, and their interaction (EMAP gain +0.310).",
         ),
-        (MATTERS, MATTERS, BOTH, interaction(0.0, changed=0), "Uses image and text, additively (EMAP gain +0.000)."),
+        (
+            MATTERS,
+            MATTERS,
+            BOTH,
+            interaction(0.0, changed=0),
+            "Uses image and text; their additive part alone does as well (EMAP gain +0.000).",
+        ),
         (MATTERS, MATTERS, BOTH, None, "Uses image and text."),
         (
             MATTERS,
@@ -143,19 +149,35 @@ BOTH = ["image", "text"]
             "Uses image; whether it uses text is not clear, shuffling it costs 3.0 % (95 %: -1.0 to 7.0 %). "
             "Its inputs interact (EMAP gain +0.050).",
         ),
+        (
+            MATTERS,
+            evidence(0.0, changed=12, altered=0.671),
+            BOTH,
+            None,
+            "Uses image; shuffling text changes 12 of 1,000 answers (accuracy 0.671 against 0.671), and whether that "
+            "costs anything is not clear.",
+        ),
+        (
+            NOTHING,
+            HARDLY,
+            BOTH,
+            None,
+            "No input is shown to help: shuffling image changes no answer (accuracy 0.671 against 0.671); text hardly "
+            "matters, shuffling it changes less than 2 % (accuracy 0.670 against 0.671).",
+        ),
         (MATTERS, WORSE, BOTH, None, "Uses image; shuffling text makes it better (accuracy 0.738 against 0.671)."),
         (
             NOTHING,
             NOTHING,
             BOTH,
             None,
-            "No use of any input is shown: shuffling image changes nothing (accuracy 0.671 against 0.671); "
-            "shuffling text changes nothing (accuracy 0.671 against 0.671).",
+            "No use of any input is shown: shuffling image changes no answer (accuracy 0.671 against 0.671); "
+            "shuffling text changes no answer (accuracy 0.671 against 0.671).",
         ),
         (UNREAD, UNREAD, [], None, "Uses no input: it reads none of image and text."),
         (
-            Evidence(None, None, 0),
-            Evidence(None, None, 0),
+            Evidence(None, None, 0, 1000),
+            Evidence(None, None, 0, 1000),
             BOTH,
             interaction(0.31, 0.28, 0.34),
             "Reads image and text; what it uses of that was not measured. Its inputs interact (EMAP gain +0.310).",
@@ -165,32 +187,35 @@ BOTH = ["image", "text"]
             MATTERS,
             BOTH,
             None,
-            "Uses text only: masking image changes nothing (accuracy 0.671 against 0.671).",
+            "Uses text only: masking image changes no answer (accuracy 0.671 against 0.671).",
         ),
     ],
 )
 def test_sentences(image, text, reads, found, expected):
-    assert verdict({"image": image, "text": text}, reads, found, SCALE) == expected
+    assert verdict({"image": image, "text": text}, reads, found, SCALE, 1000) == expected
 
 
 def test_three_modalities():
     three = {"image": MATTERS, "audio": NOTHING, "text": MATTERS}
     assert verdict(three, list(three), interaction(0.1, 0.05, 0.15), SCALE) == (
         "Uses image and text only, and their interaction (EMAP gain +0.100): "
-        "shuffling audio changes nothing (accuracy 0.671 against 0.671)."
+        "shuffling audio changes no answer (accuracy 0.671 against 0.671)."
+    )
+    assert verdict(three, list(three), interaction(0.0, changed=0), SCALE, 1000) == (
+        "Uses image and text only: shuffling audio changes no answer (accuracy 0.671 against 0.671). "
+        "Its additive part alone does as well (EMAP gain +0.000)."
     )
     assert verdict(dict.fromkeys(three, MATTERS), list(three), None, SCALE) == "Uses image, audio and text."
 
 
-def test_few_samples_show_no_absence():
-    """None of 100 changed: 3 % may, by the rule of three."""
-    few = Evidence(measure(0.0, n=100), 0.671, 0)
+def test_few_units_show_no_absence():
+    """None changed of 1,000 samples in 100 clusters: those of 3 % of the clusters may, by the rule of three."""
+    few = Evidence(measure(0.0, n=1000), 0.671, 0, 100)
     told = verdict({"image": few, "text": MATTERS}, BOTH, None, SCALE)
-    assert told == "Uses text; shuffling image changes nothing (accuracy 0.671 against 0.671)."
+    assert told == "Uses text; shuffling image changes no answer (accuracy 0.671 against 0.671)."
     unchanged = interaction(0.0, changed=0)
-    assert interplay(unchanged, SCALE) == "additive"
-    gain = unchanged.gain.model_copy(update={"n": 100})
-    assert interplay(unchanged.model_copy(update={"gain": gain}), SCALE) == "unclear"
+    assert interplay(unchanged, SCALE, 150) == "additive"
+    assert interplay(unchanged, SCALE, 149) == "unclear"
 
 
 def test_one_modality_that_matters():

@@ -76,6 +76,9 @@ def test_a_single_run_stands_beside_each_seed_and_keeps_its_own_interval(stored)
     assert entry.gap.difference.interval.value == pytest.approx(mean(OTHER) - (mean(BASE) + mean(BETTER)) / 2)
     metric = entry.row.metrics["accuracy"]
     assert (metric.low, metric.high, metric.method) == (0.2, 0.6, "wilson")
+    assert entry.gap.note == "a single training (seed 0) stands beside all seeds"
+    untrained = entries(compare(*runs, stored("given", OTHER, seed=None)))["given"]
+    assert (len(untrained.gap.pairs), untrained.gap.note) == (2, "")
 
 
 @pytest.mark.parametrize(
@@ -206,3 +209,34 @@ def test_a_metric_that_one_run_lacks_is_refused(stored, metric_of):
     runs = [stored("film", BASE, wer=metric_of(0.1)), stored("concat", BETTER)]
     with pytest.raises(UsageError, match=r"concat \(.*\) has no wer; it has accuracy"):
         compare(*runs, metric="wer")
+
+
+def test_the_baseline_is_the_later_run_of_the_same_recipe(stored):
+    def film(width, day):
+        return stored("film", BETTER, config={"width": width}, day=day)
+
+    found = compare(film(96, 1), film(64, 2), film(96, 3))
+    assert found.baseline == "film (width=96)"
+
+
+def test_flops_and_latency_are_of_the_runs_with_the_most_thorough_cost_passes(stored):
+    def film(seed, level, cost):
+        return stored("film", BETTER, seed=seed, cost=cost, record={"settings": {"cost": level}})
+
+    runs = [film(0, "quick", {}), film(1, "off", {"flops": None, "latency": None}), film(2, "full", {"flops": None})]
+    entry = entries(compare(*runs[:2], stored("concat", BASE)))["film"]
+    assert (entry.flops_per_sample, entry.latency_s) == (1e6, 0.004)
+    entry = entries(compare(*runs, stored("concat", BASE)))["film"]
+    assert (entry.flops_per_sample, entry.latency_s) == (None, 0.004)
+
+
+def test_it_carries_how_many_swaps_and_resamples_there_were(stored, monkeypatch):
+    runs = [stored("concat", BASE), stored("film", [1] * 60), stored("text-only", OTHER, reads=("text",))]
+    found = compare(*runs)
+    assert (found.resamples, found.swaps) == ((9999,), 9999)
+    monkeypatch.setattr(Accuracy, "resamples", 199)
+    found = compare(*runs)
+    assert (found.resamples, found.swaps) == ((199,), 199)
+    assert entries(found)["film"].gain.difference.p_value is None
+    few = compare(*(stored(name, right[:6]) for name, right in (("a", BASE), ("b", BETTER))))
+    assert few.swaps is None

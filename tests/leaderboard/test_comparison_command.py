@@ -12,6 +12,7 @@ import pytest
 
 from mmbench.cli import main
 from mmbench.leaderboard.formats import COMPARISON_FORMATS, FORMATS
+from mmbench.metrics.accuracy import Accuracy
 from mmbench.stats.seeds import over_seeds
 
 CONCAT = [1, 0] * 20
@@ -65,7 +66,8 @@ def test_markdown_has_every_column(compare, runs):
         assert film[column] == "–"
     assert [given[column] for column in ("parameters", "samples/s", "peak memory")] == ["123,456", "–", "–"]
     assert "gain over one modality: paired difference to text-only" in text
-    assert "corrected for 3 comparisons" in text
+    assert "corrected for 3 comparisons (Holm 1979): every row but the baseline counts, floors too." in text
+    assert "Trainings are taken as they are: the test does not cover what another seed would give." in text
     assert "The records of given do not tell what the model reads" in text
 
 
@@ -215,3 +217,24 @@ def test_mistakes_are_refused(compare, stored, arguments, said):
 def test_without_runs_it_says_what_to_give(compare):
     assert "give the folders of at least two" in compare(code=2)
     assert "does not exist" in compare(Path("nowhere"), code=2)
+
+
+def test_where_no_row_reads_several_modalities_there_is_no_gain(compare, stored):
+    runs = [stored("text-only", FILM, reads=("text",)), stored("majority", TEXT, reads=())]
+    text = compare(*runs, "--format", "markdown")
+    assert "gain" not in text
+
+
+def test_fewer_swaps_than_usual_tell_the_least_p(compare, stored, monkeypatch):
+    monkeypatch.setattr(Accuracy, "resamples", 199)
+    text = compare(stored("concat", [0] * 40), stored("film", FILM), "--format", "markdown")
+    assert "choice of samples (199 resamples)." in text
+    assert "199 random swaps cannot give a p below 0.005 here." in text
+
+
+def test_seeds_that_agree_have_no_interval_and_it_is_told(compare, stored):
+    said = "Seeds that all gave one value (sd 0) tell no spread, so their mean has no interval."
+    runs = [stored("film", FILM, seed=seed) for seed in (0, 1)]
+    assert said in compare(*runs, stored("concat", CONCAT), "--format", "markdown")
+    differ = [stored("sum", answers, seed=seed) for seed, answers in enumerate([FILM, TEXT])]
+    assert said not in compare(*differ, stored("concat", CONCAT), "--format", "markdown")

@@ -10,6 +10,7 @@ from mmbench.leaderboard.cells import columns, notes
 from mmbench.leaderboard.data import to_frame, to_json
 from mmbench.leaderboard.pareto import front
 from mmbench.leaderboard.table import build_tables
+from mmbench.profile.results import Passes
 
 
 def by_definition(points):
@@ -201,3 +202,47 @@ def test_programs_read_null_where_it_cannot_be_told(timed, make):
     frame = to_frame(tables)
     assert frame["pareto"].dtype == "boolean"
     assert frame[frame["pareto"].fillna(False)]["model"].tolist() == ["a"]
+
+
+def at_level(record, level, speed, threads):
+    """The record of a run with cost passes, or without any; its machine has so many threads to compute with."""
+    passes = {} if level == "off" else {"model_throughput": alone(record, speed)}
+    cost = record.cost.model_copy(update=dict.fromkeys(Passes.model_fields) | {"failures": []} | passes)
+    environment = record.environment.model_copy(update={"threads": threads})
+    settings = record.settings | {"cost": level}
+    return record.model_copy(update={"cost": cost, "environment": environment, "settings": settings})
+
+
+def alone(record, speed):
+    found = record.cost.model_throughput
+    return found.model_copy(update={"samples_per_s": found.samples_per_s.model_copy(update={"value": speed})})
+
+
+def test_costs_of_runs_that_measured_none_do_not_count(trained):
+    """Seeds evaluated beside other work, on fewer threads, have a speed too: that of the pass that scored."""
+
+    def seeds(model, value, speed):
+        quick = trained(0, model, value, cost={"memory": {"peak_bytes": 10, "method": "rss"}})
+        off = trained(1, model, value, cost={"memory": {"peak_bytes": 99, "method": "rss"}})
+        off = off.model_copy(update={"settings": off.settings | {"batch_size": 3}})
+        return at_level(quick, "quick", speed, threads=2), at_level(off, "off", None, threads=1)
+
+    table = table_of(*seeds("film", 0.9, 10.0), *seeds("sum", 0.8, 20.0), *seeds("concat", 0.7, 15.0), show="seeds")
+    assert (table.speed, table.machines) == ("model_samples_per_s", 1)
+    assert [(row.model, row.model_samples_per_s, row.peak_bytes) for row in table.rows] == [
+        ("film", 10.0, 10),
+        ("sum", 20.0, 10),
+        ("concat", 15.0, 10),
+    ]
+    assert on_front(table) == {"film": True, "sum": True, "concat": False}
+    assert "Costs are medians of the runs with the most thorough cost passes." in shown(table)[1]
+
+
+def test_the_most_thorough_cost_passes_count(trained):
+    quick, full = at_level(trained(0), "quick", 5.0, threads=2), at_level(trained(1), "full", 7.0, threads=1)
+    (row,) = table_of(quick, full, show="seeds").rows
+    assert row.model_samples_per_s == 7.0
+    off = at_level(trained(0), "off", None, threads=2)
+    older = trained(1)  # a record from before there was such a setting: it has passes
+    (row,) = table_of(off, older, show="seeds").rows
+    assert row.model_samples_per_s == older.cost.model_throughput.samples_per_s.value

@@ -266,3 +266,20 @@ def test_seeds_and_samples_must_be_as_many():
     with pytest.raises(ValueError, match="expected the same samples"):
         compare([[1, 0, 1]], [[1, 0]])
     assert paired_differences(Accuracy(), {}, [rows([1, 0])], None) == {}
+
+
+@pytest.mark.parametrize("alike", [False, True])
+def test_a_second_seed_with_permuted_rows_is_seldom_found_to_differ(alike):
+    """A model against its own second seed, whose rows are permuted so that only the values are left, 200 times.
+
+    The seeds are of equal skill and share nothing else, which gives a test of 5 % its 5 %, or find the same samples
+    hard: then their values differ by less than those of permuted rows would.
+    """
+    rng = np.random.default_rng(0)
+    significant = 0
+    for _ in range(200):
+        first, second = simulated(rng, 300, 2)[0][0] if alike else (rng.random((2, 300)) < 0.7).astype(int)
+        found = compare([first], [rng.permutation(second)], resamples=499)
+        significant += found.p_value <= 0.05
+    assert significant <= 10
+    assert alike or significant > 0
