@@ -5,7 +5,7 @@ Times are in seconds, sizes in bytes, work in floating-point operations (a multi
 
 from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
 from mmbench.part import Count, Part, Rate, Seconds
 
@@ -89,14 +89,6 @@ class Stages(Part):
     sum_s: Seconds = Field(description="sum of the stages' seconds")
     sum_to_plain: Rate = Field(description="sum_s by plain; 1 where recording changes nothing")
     warm_up: list[WarmUp]
-
-    @model_validator(mode="before")
-    @classmethod
-    def _without_idle(cls, given: object) -> object:
-        """Read the first records too: they have an `idle_s`, always null, since events cannot tell idle from busy."""
-        if isinstance(given, dict) and given.get("idle_s", 0) is None:
-            return {name: value for name, value in given.items() if name != "idle_s"}
-        return given
 
 
 class Generation(Part):
