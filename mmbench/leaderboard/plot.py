@@ -75,6 +75,8 @@ def can_draw(table: Table) -> bool:
 
 def draw_front(axes: "Axes", table: Table, *, intervals: bool = False) -> None:
     """Draw one table's rows, with the intervals of the metric if these are asked for."""
+    from matplotlib.ticker import LogLocator  # noqa: PLC0415  # takes half a second
+
     points = _points(table)
     rest = [point for point in points if not point.on_front]
     front = sorted((point for point in points if point.on_front), key=lambda point: point.speed)
@@ -92,6 +94,8 @@ def draw_front(axes: "Axes", table: Table, *, intervals: bool = False) -> None:
         place = (point.speed, point.value)
         axes.annotate(point.label, place, offset, textcoords="offset points", fontsize=_FONT, color=color)
     axes.set_xscale("log")
+    # Similar models lie within less than a power of ten.
+    axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
     axes.xaxis.set_major_formatter(lambda value, _: f"{value:,.10g}")
     axes.xaxis.set_minor_formatter(lambda value, _: "")
     axes.yaxis.set_major_formatter(lambda value, _: number(value))

@@ -1,5 +1,6 @@
 """`mmbench leaderboard --plot`."""
 
+import re
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -31,6 +32,16 @@ def test_svg_names_the_models_and_draws_what_can_be_compared(tables, tmp_path):
     assert "alone -->" not in text.replace("the model alone -->", "")  # one row is no contest
     axes = [element for element in ElementTree.fromstring(text).iter() if element.get("id", "").startswith("axes_")]  # noqa: S314
     assert len(axes) == 1
+
+
+def test_speeds_of_similar_models_can_be_read(make, tmp_path):
+    path = tmp_path / "front.svg"
+    records = [
+        make(name, 0.9, cost={"throughput": {"samples_per_s": speed, "batch_s": [1.0]}, "model_throughput": None})
+        for name, speed in (("film", 1400.0), ("concat", 5500.0))
+    ]
+    plot_front(build_tables(records), path)
+    assert {"<!-- 2,000 -->", "<!-- 5,000 -->"} <= set(re.findall(r"<!-- .* -->", path.read_text(encoding="utf-8")))
 
 
 def test_same_tables_give_the_same_bytes(tables, tmp_path):
