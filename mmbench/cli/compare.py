@@ -67,7 +67,10 @@ def compare(
     members: Annotated[
         str | None,
         typer.Option(
-            "--members", metavar="MODELS", help="Of the ensembles.", show_default="all models, without floors"
+            "--members",
+            metavar="MODELS",
+            help="Of the ensembles, in the order of weights.",
+            show_default="all runs, with --task those of --models",
         ),
     ] = None,
     format_: Annotated[Format, typer.Option("--format", help="How to write the table.")] = Format.RICH,

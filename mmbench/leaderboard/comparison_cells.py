@@ -118,7 +118,7 @@ def _notes(found: Comparison) -> list[Note]:
         Note(f"{best} In brackets: {percent} intervals. {_whose_intervals(found)}"),
         Note(
             f"{minus}: paired difference in {metric} on the same samples{_over_seeds(found)}, with the {percent} "
-            f"bootstrap interval of the choice of samples{_resamples(found)}."
+            f"bootstrap interval of the choice of samples{_resamples(found)}, not corrected for how many are compared."
         ),
         Note(_about_p(found)),
         *_gain_notes(found, percent),

@@ -228,7 +228,7 @@ def test_where_no_row_reads_several_modalities_there_is_no_gain(compare, stored)
 def test_fewer_swaps_than_usual_tell_the_least_p(compare, stored, monkeypatch):
     monkeypatch.setattr(Accuracy, "resamples", 199)
     text = compare(stored("concat", [0] * 40), stored("film", FILM), "--format", "markdown")
-    assert "choice of samples (199 resamples)." in text
+    assert "choice of samples (199 resamples), not corrected" in text
     assert "199 random swaps cannot give a p below 0.005 here." in text
 
 
