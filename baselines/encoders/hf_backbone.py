@@ -139,7 +139,7 @@ def _tower(model: nn.Module, tower: str) -> Any:
     if hasattr(model, tower):
         return getattr(model, tower)
     config: Any = model.config
-    return model.get_encoder() if config.is_encoder_decoder else model  # type: ignore[operator]
+    return model.get_encoder() if config.is_encoder_decoder else model  # type: ignore[operator]  # nn.Module types it as a tensor
 
 
 @contextmanager
