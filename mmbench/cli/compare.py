@@ -29,6 +29,7 @@ from mmbench.cli.train_settings import (
     EpochsOption,
     LearningRateOption,
     ModalityDropoutOption,
+    PrecisionOption,
     StepSizeOption,
     TrainDeviceOption,
 )
@@ -99,6 +100,7 @@ def compare(
     augment: AugmentOption = ASKED.augment,
     modality_dropout: ModalityDropoutOption = ASKED.modality_dropout,
     device: TrainDeviceOption = ASKED.device,
+    precision: PrecisionOption = ASKED.precision,
     plugin: PluginOption = None,
 ) -> None:
     """Compare models on the same samples: differences with intervals and corrected p-values, and what they cost.
@@ -126,6 +128,7 @@ def compare(
         augment=augment,
         modality_dropout=modality_dropout,
         device=device,
+        precision=precision,
     )
     if json and format_ not in (Format.RICH, Format.JSON):
         raise UsageError(f"--json and --format {format_} exclude each other; give one")

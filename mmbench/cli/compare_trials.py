@@ -81,6 +81,7 @@ class Asked:
     augment: bool = DEFAULTS.augment
     modality_dropout: float = DEFAULTS.modality_dropout
     device: str = DEFAULTS.device
+    precision: str = DEFAULTS.precision
     train_limit: int | None = None
     limit: int | None = None
     jobs: int = 1
@@ -133,6 +134,7 @@ class Asked:
             augment=self.augment,
             modality_dropout=self.modality_dropout,
             device=self.device,
+            precision=self.precision,
             limit=self.train_limit,
         )
         return Recipe(

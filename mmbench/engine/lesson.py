@@ -9,12 +9,13 @@ from numpy.random import Generator
 from torch.utils.data import Sampler
 
 from mmbench.data.augment import AUGMENT
+from mmbench.data.decoded import DecodedImages
 from mmbench.engine.loader import Failure
 from mmbench.engine.train_options import TrainOptions
 from mmbench.engine.validation import Validation
 from mmbench.errors import UsageError
 from mmbench.model import Model
-from mmbench.sample import Dataset, Sample
+from mmbench.sample import Dataset, Modality, Sample
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +109,7 @@ class LessonBatches:
     def __init__(self, lessons: Sequence[Lesson], options: TrainOptions) -> None:
         self._lessons = lessons
         self._options = options
+        self._decoded = DecodedImages()
 
     def __len__(self) -> int:
         return sum(len(lesson.samples) for lesson in self._lessons)
@@ -135,6 +137,8 @@ class LessonBatches:
     def _sample(self, portion: Portion, index: int) -> Sample:
         lesson, options = self._lessons[portion.lesson], self._options
         sample = lesson.samples[index]
+        if Modality.IMAGE in lesson.model.modalities:
+            sample = self._decoded.put_into(sample)
         if not options.varies:
             return sample
         # Drawn by what is varied, and not by who does it: processes and workers may be any number.

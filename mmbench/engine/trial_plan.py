@@ -12,6 +12,7 @@ from mmbench.engine.code_hash import HARNESS, code_hashes, packages_of
 from mmbench.engine.models import model_factory
 from mmbench.engine.options import EvalOptions
 from mmbench.engine.resolve import resolve_dataset, resolve_metrics, resolve_task, revision_of
+from mmbench.engine.train_device import check_precision
 from mmbench.engine.train_options import COURSE, TrainOptions
 from mmbench.engine.train_source import On
 from mmbench.engine.trial import Trial
@@ -86,8 +87,9 @@ def plan_trials(
 
     Raises:
         UsageError: a name is wrong or given twice, a model does not fit the data set or cannot be built so, the data
-            set has no training split, or there is no such device here.
+            set has no training split, or there is no such device here, or it lacks the precision.
     """
+    check_precision(recipe.training.precision, pick_device(recipe.training.device))
     for name in models:
         if models.count(name) > 1:
             raise UsageError(f"model {name!r} is named twice")

@@ -117,6 +117,19 @@ def test_samples_stay_as_they_are_unless_asked(samples):
     assert all(found[sample.id] is sample for sample in samples)
 
 
+def test_image_that_is_read_is_opened_once_for_all_epochs(tmp_path):
+    path = tmp_path / "noise.png"
+    Image.effect_noise((16, 16), 80).convert("RGB").save(path)
+    samples = [Sample("s", {"image": path, "text": TEXT}, target="x")]
+    blind = batches(samples, TrainOptions(), "text")
+    made = batches(samples, TrainOptions(), "image", "text")
+    (step,) = sampler(1)
+    first = made[step]["batch"].inputs["samples"][0].inputs["image"]
+    path.unlink()
+    assert made[step]["batch"].inputs["samples"][0].inputs["image"] is first
+    assert blind[step]["batch"].inputs["samples"][0] is samples[0]
+
+
 def test_variation_follows_from_seed_epoch_and_sample_alone(samples):
     options = TrainOptions(augment=True)
     first = seen(shown(samples, options, "image", "text"))

@@ -106,6 +106,12 @@ def test_of_two_modalities_one_may_be_missing(contest):
         (
             ["concat"],
             On("contest"),
+            {"training": TrainOptions(precision="float16")},
+            "--precision float16 needs an accelerator; a CPU has float32 and bfloat16",
+        ),
+        (
+            ["concat"],
+            On("contest"),
             {"build": BuildOptions(encoders={"imgae": "cnn"})},
             "unknown modality in --encoder 'imgae'; known: text",
         ),
