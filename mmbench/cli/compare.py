@@ -1,10 +1,13 @@
 """`mmbench compare`: models side by side, with significance."""
 
+import shlex
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from rich.markup import escape
 
 from mmbench.cli.compare_trials import (
     ASKED,
@@ -20,7 +23,7 @@ from mmbench.cli.compare_trials import (
     train_missing,
 )
 from mmbench.cli.console import DataOption, JsonOption, PluginOption, console, load_plugins, print_line
-from mmbench.cli.leaderboard import Format
+from mmbench.cli.leaderboard import Format, FormatOption, chosen_format
 from mmbench.cli.run_options import DatasetOption, SplitOption
 from mmbench.cli.train_settings import (
     AugmentOption,
@@ -33,11 +36,12 @@ from mmbench.cli.train_settings import (
     StepSizeOption,
     TrainDeviceOption,
 )
-from mmbench.errors import HarnessError, UsageError
+from mmbench.errors import HarnessError, UsageError, printable
 
 if TYPE_CHECKING:
     from mmbench.engine.combination import Combination
     from mmbench.leaderboard.comparison import Comparison
+    from mmbench.leaderboard.stored_run import StoredRun
 
 
 def compare(
@@ -74,12 +78,16 @@ def compare(
             show_default="all runs, with --task those of --models",
         ),
     ] = None,
-    format_: Annotated[Format, typer.Option("--format", help="How to write the table.")] = Format.RICH,
+    format_: FormatOption = None,
     json: JsonOption = False,
     output: Annotated[Path | None, typer.Option("--output", metavar="FILE", help="Write to a file.")] = None,
     plot: Annotated[
         Path | None,
-        typer.Option("--plot", metavar="FILE", help="Draw quality against speed, and by type of sample: .svg or .png."),
+        typer.Option(
+            "--plot",
+            metavar="FILE",
+            help="Draw quality against speed, by type of sample, and under noise where diagnosed: .svg or .png.",
+        ),
     ] = None,
     task: TaskToCompareOption = None,
     models: ModelsOption = None,
@@ -130,8 +138,7 @@ def compare(
         device=device,
         precision=precision,
     )
-    if json and format_ not in (Format.RICH, Format.JSON):
-        raise UsageError(f"--json and --format {format_} exclude each other; give one")
+    form = chosen_format(format_, json, output)
     if members is not None and ensemble is None:
         raise UsageError("--members goes with --ensemble: which ones shall be made of them?")
     trains = asked.wanted(runs)
@@ -151,6 +158,8 @@ def compare(
     failed: list[str] = []
     if trains:
         runs, baseline, failed = train_missing(asked, baseline, metric, combinations, members)
+        if every_run:  # of the baseline's seeds the first, whose run comes first
+            baseline = None
     stored = find_runs(runs or [])
     together: list[str] = []
     if members is not None:
@@ -165,16 +174,18 @@ def compare(
         combinations=combinations,
         members=together,
     )
-    write_comparison(found, Format.JSON if json else format_, output, plot)
+    write_comparison(found, form, output)
+    if plot is not None:
+        _draw(found, plot, stored, [asked.trials] if trains else runs or [])
     if failed:
         raise HarnessError(f"the table is of the others: {', '.join(failed)} failed")
 
 
-def write_comparison(found: "Comparison", form: Format, output: Path | None, plot: Path | None) -> None:
-    """Print a comparison, or write it to a file, and draw it where that is asked for.
+def write_comparison(found: "Comparison", form: Format, output: Path | None) -> None:
+    """Print a comparison, or write it to a file.
 
     Raises:
-        HarnessError: a file cannot be written, or there is nothing to draw.
+        HarnessError: the file cannot be written.
     """
     from mmbench.leaderboard.comparison_cells import comparison_sheet
     from mmbench.leaderboard.formats import COMPARISON_FORMATS
@@ -186,10 +197,27 @@ def write_comparison(found: "Comparison", form: Format, output: Path | None, plo
         print_line("wrote", "green", str(output))
     elif form is Format.RICH:
         show([comparison_sheet(found)], console())
+        _print_next(found)
     else:
         sys.stdout.write(COMPARISON_FORMATS[form](found))
-    if plot is not None:
-        from mmbench.leaderboard.comparison_plot import plot_comparison
 
-        plot_comparison(found, plot)
-        print_line("wrote", "green", str(plot))
+
+def _print_next(found: "Comparison") -> None:
+    """The command that tells why the best of the compared models is the best, where that can be run."""
+    made = {label for label, _ in found.made}
+    best = next(entry.row.runs[0] for entry in found.entries if entry.row.label not in made)
+    weights = best.model.weights
+    if weights is None:  # a floor, or given predictions
+        return
+    words = ["--model", best.model.name, "--task", best.task, "--dataset", best.dataset.name]
+    if ":" not in weights.source:  # those that a package ships are found by name
+        words += ["--weights", weights.source]
+    console().print(f"[dim]next: mmbench diagnose {escape(printable(shlex.join(words)))}[/]", soft_wrap=True)
+
+
+def _draw(found: "Comparison", path: Path, runs: "Sequence[StoredRun]", folders: Sequence[Path]) -> None:
+    from mmbench.leaderboard.comparison_plot import plot_comparison
+    from mmbench.leaderboard.robustness import diagnoses_beside, robustness
+
+    plot_comparison(found, path, robustness(found, diagnoses_beside(runs, folders)))
+    print_line("wrote", "green", str(path))

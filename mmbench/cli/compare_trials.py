@@ -168,7 +168,8 @@ def train_missing(
         members: names with commas between them of what those are made of; the models that are asked for if `None`.
 
     Returns:
-        The folders of the runs, in the order of the models and floors last; the baseline; and which trials failed.
+        The folders of the runs, the baseline's first, then in the order of the models, floors last; the baseline; and
+        which trials failed.
 
     Raises:
         UsageError: a name or an option is wrong, or there is one model only; nothing was run.
@@ -203,7 +204,7 @@ def train_missing(
     left = {result.trial.model for result in results if result.run is not None}
     if base not in left or len(left) < 2:
         raise HarnessError(f"there is nothing to compare: {', '.join(failed)} failed")
-    results = sorted(results, key=lambda result: entrants.index(result.trial.model))
+    results = sorted(results, key=lambda result: (result.trial.model != base, entrants.index(result.trial.model)))
     return [result.run for result in results if result.run is not None], base, failed
 
 

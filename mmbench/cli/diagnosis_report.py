@@ -138,7 +138,9 @@ def _shapley(record: DiagnosisRecord) -> Table:
         table.add_row(escape(printable(name)), *_signed(found), _unread(name, record))
     empty = shapley.coalitions[0].value
     answer = escape(printable(f"{shapley.answer:.40}"))
-    table.add_row(f"[dim]always {answer!s}[/]", f"[dim]{number(empty.value)}[/]", f"[dim]{_interval(empty)}[/]")
+    table.add_row(
+        f"[dim]nothing: always {answer!s}[/]", f"[dim]{number(empty.value)}[/]", f"[dim]{_interval(empty)}[/]"
+    )
     return table
 
 

@@ -29,6 +29,33 @@ class Format(StrEnum):
     LATEX = "latex"
 
 
+_BY_SUFFIX = {
+    ".md": Format.MARKDOWN,
+    ".csv": Format.CSV,
+    ".json": Format.JSON,
+    ".html": Format.HTML,
+    ".tex": Format.LATEX,
+}
+
+FormatOption = Annotated[
+    Format | None,
+    typer.Option("--format", help="How to write the tables.", show_default="by the suffix of --output, else rich"),
+]
+
+
+def chosen_format(form: Format | None, json: bool, output: Path | None) -> Format:
+    """What `--format`, `--json` and the suffix of `--output` ask for.
+
+    Raises:
+        UsageError: `--json` and another format.
+    """
+    if json and form not in (None, Format.JSON):
+        raise UsageError(f"--json and --format {form} exclude each other; give one")
+    if form is not None or json:
+        return form or Format.JSON
+    return Format.RICH if output is None else _BY_SUFFIX.get(output.suffix.lower(), Format.RICH)
+
+
 def leaderboard(
     paths: Annotated[
         list[Path] | None,
@@ -41,7 +68,7 @@ def leaderboard(
     split: Annotated[list[str] | None, typer.Option("--split", help="Only this split (a pattern).")] = None,
     metric: Annotated[list[str] | None, typer.Option("--metric", help="Show only this metric.")] = None,
     sort: Annotated[str | None, typer.Option("--sort", help="Rank by this metric, not by the task's main one.")] = None,
-    format_: Annotated[Format, typer.Option("--format", help="How to write the tables.")] = Format.RICH,
+    format_: FormatOption = None,
     json: JsonOption = False,
     every_run: Annotated[bool, typer.Option("--all", help="Show all runs of a model, not only its latest.")] = False,
     seeds: Annotated[
@@ -59,8 +86,7 @@ def leaderboard(
     """
     if every_run and seeds:
         raise UsageError("--all and --seeds exclude each other: the one shows each run, the other averages; give one")
-    if json and format_ not in (Format.RICH, Format.JSON):
-        raise UsageError(f"--json and --format {format_} exclude each other; give one")
+    chosen = chosen_format(format_, json, output)
     from mmbench.leaderboard.cells import sheet
     from mmbench.leaderboard.figure import check_figure
     from mmbench.leaderboard.formats import FORMATS
@@ -75,7 +101,6 @@ def leaderboard(
     records = selection.apply(_find(paths or [RESULTS]))
     rows: Literal["latest", "all", "seeds"] = "seeds" if seeds else "all" if every_run else "latest"
     tables = build_tables(records, metrics=metric or (), sort=sort, show=rows)
-    chosen = Format.JSON if json else format_
     if output is not None:
         write_file(output, FORMATS[chosen](tables))
         print_line("wrote", "green", str(output))

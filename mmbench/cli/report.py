@@ -132,7 +132,7 @@ def _cost_lines(record: RunRecord, full: bool) -> list[str]:
         f"throughput   {cost.throughput.samples_per_s:,.0f} samples/s (quality pass, {included} included)",
         *([] if pace is None else [f"real time    {pace:,.1f} s of audio a second"]),
         f"wall time    {cost.wall_s:.1f} s, of which loading {cost.load_s:.1f} s"
-        + (f"; the cost passes {cost.passes_s:.1f} s more" if cost.passes_s else ""),
+        + (f"; the cost passes {cost.passes_s:.1f} s more" if record.settings.get("cost") not in (None, "off") else ""),
         f"peak memory  {size(cost.memory.peak_bytes)} ({escape(cost.memory.method)})",
         *([] if full and cost.static_memory else [f"parameters   {count(record.model.parameters)}"]),
         f"weights      {escape(record.model.weights.source) if record.model.weights else MISSING}",

@@ -3,19 +3,20 @@
 import math
 from collections.abc import Container, Sequence
 
-from mmbench.errors import printable
+from mmbench.errors import join_names, printable
 from mmbench.leaderboard.pareto import has_front, of_row
 from mmbench.leaderboard.rank import score
 from mmbench.leaderboard.recipe import differences, recipe_of, short
 from mmbench.leaderboard.row import Row
 from mmbench.leaderboard.sheet import Cell, Column, Note, Sheet
 from mmbench.leaderboard.table import Table
-from mmbench.record.schema import MetricValue
+from mmbench.record.schema import MetricValue, RunRecord
 
 MISSING = "–"
 SPEED = "samples/s"
 FRONT = "front"
 ON_FRONT = "★"
+NAMED = 4  # models that a note names, before it only counts the others
 
 
 def sheet(table: Table) -> Sheet:
@@ -44,11 +45,11 @@ def columns(table: Table) -> list[Column]:
 
 def title(table: Table) -> str:
     """Say what the runs of a table have in common."""
-    limited = "" if table.limit is None else f", limited to {table.limit:,}"
+    first = "" if table.limit is None else "the first "
     data = f"{table.dataset} (revision {table.revision}), {table.split} split"
     protocol = "".join(f", {key} {value}" for key, value in table.protocol.items())
     altered = f", altered: {table.alteration}" if table.alteration else ""
-    return printable(f"{table.task} on {data}, {table.n:,} samples{limited}{protocol}{altered}")
+    return printable(f"{table.task} on {data}, {first}{table.n:,} samples{protocol}{altered}")
 
 
 def notes(table: Table, left_out: Container[str] = ()) -> list[str]:
@@ -127,7 +128,7 @@ def whose_costs(rows: Sequence[Row]) -> str:
 
 
 def recipe_notes(table: Table) -> list[str]:
-    """Say which models were made in several ways, and in what these differ."""
+    """Say which models were made in several ways, in what these differ, and whose runs came of different code."""
     found = []
     by_model: dict[str, list[Row]] = {}
     for row in table.rows:
@@ -136,7 +137,21 @@ def recipe_notes(table: Table) -> list[str]:
         differ = ", ".join(map(short, differences([recipe_of(row.runs[-1]) for row in rows])))
         if differ:
             found.append(printable(f"{model} was made in {len(rows)} ways, which are not averaged: {differ} differ."))
+    mixed = [row.label for row in table.rows if len(set(map(_code_of, row.runs))) > 1]
+    if mixed:
+        whose = "" if len(mixed) == len(table.rows) else f" of {join_names(mixed, NAMED)}"
+        found.append(
+            printable(
+                f"Runs{whose} were evaluated at different commits or versions of mmbench or torch: what that changes "
+                "counts as the seed's."
+            )
+        )
     return found
+
+
+def _code_of(run: RunRecord) -> tuple[object, ...]:
+    environment = run.environment
+    return environment.git, *(environment.versions.get(name) for name in ("mmbench", "torch"))
 
 
 def front_column(table: Table) -> list[Column]:

@@ -82,10 +82,11 @@ def find_row(rows: Sequence[Row], name: str, kind: str) -> Row:
 
 def _metric(runs: Sequence[StoredRun], name: str | None) -> Metric:
     """The metric with the options that the first run's record tells; it must be in every record."""
-    kind = load_metric(name or runs[0].record.main_metric)
+    wanted = name or runs[0].record.main_metric
     having = {each for run in runs for each in run.record.metrics}
-    if kind.name not in having:
-        raise unknown_name("metric in these records:", kind.name, having)
+    kind = None if wanted not in having and ":" not in wanted else load_metric(wanted)  # a script has a path, a:b.py
+    if kind is None or kind.name not in having:
+        raise unknown_name("metric in these records:", kind.name if kind else wanted, having)
     for run in runs:
         if kind.name not in run.record.metrics:
             raise UsageError(f"{run.called} has no {kind.name}; it has {', '.join(run.record.metrics)}")

@@ -5,6 +5,7 @@ from collections import defaultdict
 from mmbench.errors import join_names, printable
 from mmbench.leaderboard.cells import (
     MISSING,
+    NAMED,
     SPEED,
     cost_notes,
     count,
@@ -26,7 +27,6 @@ from mmbench.leaderboard.units import duration, si
 _MARKS = ((0.001, "***"), (0.01, "**"), (0.05, "*"))
 _GAIN = "gain over one modality"
 _P = "p (Holm)"
-_NAMED = 4
 
 
 def comparison_sheet(found: Comparison) -> Sheet:
@@ -183,7 +183,7 @@ def _gain_notes(found: Comparison, percent: str) -> list[Note]:
         )
         notes.append(Note(printable(text), about=_GAIN))
     if unknown:
-        whose = "" if len(unknown) == len(found.entries) else f" of {join_names(unknown, _NAMED)}"
+        whose = "" if len(unknown) == len(found.entries) else f" of {join_names(unknown, NAMED)}"
         text = f"The records{whose} do not tell what the model reads: they are older, or of given predictions."
         notes.append(Note(printable(text)))
     return notes
@@ -197,7 +197,7 @@ def _pairing_notes(found: Comparison) -> list[str]:
             for text in _remarks(gap) if gap is not None else ():
                 told[str(other), text].append(entry.row.label)
     return [
-        printable(f"{join_names(labels, _NAMED)} against {other}: {text}.") for (other, text), labels in told.items()
+        printable(f"{join_names(labels, NAMED)} against {other}: {text}.") for (other, text), labels in told.items()
     ]
 
 

@@ -107,7 +107,7 @@ def _latex(sheet: Sheet) -> str:
     lines = [
         r"\begin{table}",
         r"\centering",
-        rf"\caption{{{escape_latex(sheet.title)}. {escape_latex(' '.join(sheet.told()))}}}",
+        rf"\caption{{{escape_latex(sheet.title)}.}}",
         rf"\begin{{tabular}}{{{''.join('r' if column.numeric else 'l' for column in shown)}}}",
         r"\toprule",
         _ampersands(escape_latex(column.header) for column in shown),
@@ -120,6 +120,8 @@ def _latex(sheet: Sheet) -> str:
         ),
         r"\bottomrule",
         r"\end{tabular}",
+        # Of a caption LaTeX makes a list of tables too, which is no place for notes.
+        *(rf"\par\smallskip\parbox{{\linewidth}}{{\footnotesize {escape_latex(note)}}}" for note in sheet.told()),
         r"\end{table}",
     ]
     return "\n".join(lines) + "\n"

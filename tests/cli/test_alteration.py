@@ -136,7 +136,7 @@ def test_report_and_leaderboard_tell_it(capsys: pytest.CaptureFixture[str]) -> N
     assert sorted(table["alteration"] for table in tables) == ["", "text typo 0.5 (seed 3)", "without image"]
     assert {len(table["rows"]) for table in tables} == {1}
     assert main(["leaderboard", "--format", "markdown"]) == 0
-    assert "limited to 16, altered: without image" in capsys.readouterr().out.replace("\\", "")
+    assert "the first 16 samples, altered: without image" in capsys.readouterr().out.replace("\\", "")
 
 
 @pytest.mark.parametrize(

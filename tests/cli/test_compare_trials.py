@@ -105,6 +105,16 @@ def test_refused_before_anything_runs(work, capsys, arguments, message):
     assert not any(work.rglob("trial.json"))
 
 
+def test_every_seed_may_be_a_row_of_its_own(work, capsys):
+    given = ["--task", "contest", "--models", "contest-ready,concat", "--seeds", "2", "--limit", "30", "--no-floors"]
+    given += ["--train-limit", "90", "--epochs", "1", "--baseline", "concat", "--all", "--json", *PLUGIN]
+    assert main(["compare", *given]) == 0
+    table = json.loads(capsys.readouterr().out)
+    labels = {row["label"] for row in table["rows"]}
+    assert labels == {"contest-ready", "concat (seed=0)", "concat (seed=1)"}
+    assert table["baseline"] == "concat (seed=0)"
+
+
 def test_nothing_is_left_to_compare(work, capsys):
     arguments = ["--task", "contest", "--models", "contest-fails,contest-ready", *QUICK, *PLUGIN]
     assert main(["compare", *arguments]) == 4

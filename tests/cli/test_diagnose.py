@@ -91,7 +91,7 @@ def test_report_has_every_number_of_its_tables(data: dict) -> None:
     for name, found in data["shapley"]["contributions"].items():
         assert any(line.startswith(f"{name} {found['value']:+.4f} {found['low']:+.4f} –") for line in shown)
     empty = data["shapley"]["coalitions"][0]["value"]["value"]
-    assert any(line.startswith(f"always {data['shapley']['answer']} {empty:.4f}") for line in shown)
+    assert any(line.startswith(f"nothing: always {data['shapley']['answer']} {empty:.4f}") for line in shown)
     for curve in data["robustness"]:
         last, area = curve["points"][-1]["value"]["value"], curve["area"]["value"]
         beginning = f"{curve['modality']} {curve['noise']} █"
@@ -112,7 +112,7 @@ def test_report_says_what_is_not_read_and_what_is_absent(data: dict) -> None:
     assert any(line.startswith("image ") and line.endswith(" 0.0000 – 0 % – does not read it") for line in shown)
     assert "interaction text-only reads text alone" in shown
     assert "shapley text-only reads text alone" in shown
-    assert not any("EMAP" in line or line.startswith("always") for line in shown[3:])
+    assert not any("EMAP" in line or line.startswith("nothing: always") for line in shown[3:])
 
 
 def test_nothing_in_a_record_steers_the_terminal(data: dict) -> None:

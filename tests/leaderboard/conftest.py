@@ -129,6 +129,7 @@ def stored(make, trained, tmp_path):
         labels=None,
         groups=None,
         record=None,
+        model_info=None,
         **rest,
     ):
         rows = {
@@ -146,7 +147,7 @@ def stored(make, trained, tmp_path):
         if scores is not None:
             table = table.replace_schema_metadata({"labels": json.dumps(labels or ["yes", "no"])})
         known = [right for right in correct if right is not None]
-        info = {"modalities": None if reads is None else list(reads)}
+        info = {"modalities": None if reads is None else list(reads), **(model_info or {})}
         build = make if seed is None else partial(trained, seed)
         found = build(model, sum(known) / len(known), model_info=info, dataset={"n": len(correct)}, **rest)
         number = len(list(tmp_path.rglob("record.json")))

@@ -118,6 +118,54 @@ def test_latex_has_the_best_bold_and_stars(compare, runs, tmp_path):
     assert r"Stars: * p \textless{} .05, ** p \textless{} .01, *** p \textless{} .001." in text
 
 
+@pytest.mark.parametrize(
+    ("name", "start"),
+    [
+        ("t.md", "### "),
+        ("t.CSV", "task,dataset,"),
+        ("t.json", "{"),
+        ("t.html", "<!doctype html>"),
+        ("t.tex", "% needs "),
+        ("t", "vqa on "),
+    ],
+)
+def test_the_suffix_of_the_file_tells_the_format(compare, runs, tmp_path, name, start):
+    compare(*runs, "--output", tmp_path / name)
+    assert (tmp_path / name).read_text(encoding="utf-8").startswith(start)
+    compare(*runs, "--output", tmp_path / name, "--format", "csv")
+    assert (tmp_path / name).read_text(encoding="utf-8").startswith("task,dataset,")
+
+
+def test_latex_keeps_notes_out_of_the_caption(compare, runs):
+    text = compare(*runs, "--format", "latex")
+    (caption,) = [line for line in text.splitlines() if line.startswith(r"\caption")]
+    assert caption == r"\caption{vqa on easy-vqa (revision 1.0), test split, 40 samples.}"
+    below = text[text.index(r"\end{tabular}") :]
+    assert "paired randomization test" in below
+    assert below.count(r"\footnotesize") == below.count(r"\par\smallskip") > 2
+
+
+def test_next_is_why_the_best_is_the_best(compare, runs, stored):
+    assert compare(*runs).splitlines()[-1] == ("next: mmbench diagnose --model film --task vqa --dataset easy-vqa")
+    own = {"sha256": "0" * 64, "source": "weights/my own.safetensors"}
+    best = stored("sum", [1] * 40, model_info={"weights": own})
+    assert compare(*runs, best).splitlines()[-1] == (
+        "next: mmbench diagnose --model sum --task vqa --dataset easy-vqa --weights 'weights/my own.safetensors'"
+    )
+    floor = stored("constant", [1] * 40, seed=None, model_info={"weights": None})
+    assert "next:" not in compare(*runs, floor)
+
+
+def test_runs_of_different_code_are_averaged_and_it_is_told(compare, stored, make):
+    environment = make().environment
+    other = environment.model_copy(update={"versions": environment.versions | {"torch": "1.0"}})
+    runs = [stored("film", FILM, seed=seed) for seed in (0, 1)] + [stored("concat", CONCAT, seed=0)]
+    assert "different commits" not in compare(*runs)
+    changed = stored("concat", CONCAT, seed=1, record={"environment": other})
+    told = "Runs of concat were evaluated at different commits or versions of mmbench or torch"
+    assert told in " ".join(compare(*runs, changed).split())
+
+
 def test_html_raises_the_stars(compare, runs):
     assert '+0.4750<sup>***</sup> <span class="i">[' in compare(*runs, "--format", "html")
 
@@ -208,6 +256,8 @@ def test_nothing_to_draw_is_told(compare, stored, tmp_path):
         (["--plot", "front.pdf"], ".svg or .png"),
         (["--ensemble", "men"], "unknown ensemble 'men'; did you mean 'mean'?"),
         (["--baseline", "flim"], "did you mean 'film'?"),
+        (["--metric", "acuracy"], "unknown metric in these records: 'acuracy'; did you mean 'accuracy'?"),
+        (["--metric", "wer"], "unknown metric in these records: 'wer'; known: accuracy"),
     ],
 )
 def test_mistakes_are_refused(compare, stored, arguments, said):
