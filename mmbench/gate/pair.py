@@ -1,0 +1,157 @@
+"""One pair of processes, base and head: started, warmed up, timed by turns, asked for their answers, ended."""
+
+import math
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from mmbench.gate.link import Link, SideError, SideName
+from mmbench.gate.options import GateOptions
+from mmbench.gate.pingpong import Block, play
+from mmbench.gate.side import Side
+from mmbench.gate.workload import Workload
+
+_WARM_S, _MOST_WARM_S = 0.5, 5.0
+_PLACES = {"stages": "throughput", "data": "data"}
+"""Kinds of chunks that tell where time goes, and whose iterations a chunk of them has."""
+
+_PLACE_BLOCKS = 6
+_SAME = ("task", "dataset", "revision", "split", "samples", "batch_size", "device")
+"""Facts that both sides must share for their times to be comparable."""
+
+_MOST_ITERATIONS = 1000
+
+SIDES: tuple[SideName, SideName] = ("base", "head")
+
+
+@dataclass
+class Pair:
+    """What one pair of processes gave.
+
+    Attributes:
+        facts: of each side, as its worker told them when it was ready.
+        blocks: by kind of chunk.
+        answers: of each side, of the first pair.
+        static: what needs no statistics, of each side, where it is gated.
+        runs: folders of evaluations, of the first pair where a quality is gated.
+    """
+
+    facts: dict[SideName, dict[str, Any]] = field(default_factory=dict)
+    blocks: dict[str, list[Block]] = field(default_factory=dict)
+    answers: dict[SideName, list[dict[str, Any]]] = field(default_factory=dict)
+    static: dict[SideName, dict[str, Any]] = field(default_factory=dict)
+    runs: dict[SideName, Path] = field(default_factory=dict)
+
+
+class Pairs:
+    """Makes pairs, all in the same way.
+
+    Args:
+        sides: base and head.
+        workload: what they run.
+        options: how.
+        scratch: for logs and evaluations.
+    """
+
+    def __init__(self, sides: Mapping[SideName, Side], workload: Workload, options: GateOptions, scratch: Path) -> None:
+        self._sides = sides
+        self._options = options
+        self._scratch = scratch
+        here = Path.cwd()
+        self._workloads = {name: side.workload(workload, here) for name, side in sides.items()}
+        self._iterations: dict[str, int] = {}  # of a chunk, by kind; what the first pair finds holds for all
+        self._made = 0
+
+    def make(self) -> Pair:
+        """The next pair; the first also tells answers and qualities.
+
+        Raises:
+            SideError: one side refused or failed, or they do not run the same.
+            HarnessError: a worker was killed from outside.
+        """
+        number, first = self._made, self._made == 0
+        self._made += 1
+        # Whoever starts first may get the better memory: by turns.
+        order = SIDES if number % 2 == 0 else SIDES[::-1]
+        links: dict[SideName, Link] = {}
+        try:
+            for name in order:
+                side = self._sides[name]
+                links[name] = side.start(self._scratch / f"{name}.log", number, self._workloads[name].threads)
+            return self._measure(links, first)
+        except BaseException:
+            for link in links.values():
+                link.kill()
+            raise
+        finally:
+            for link in links.values():
+                link.close()
+
+    def _measure(self, links: Mapping[SideName, Link], first: bool) -> Pair:
+        patience = self._options.patience_s
+        pair = Pair(facts=self._prepare(links))
+        check_same(pair.facts)
+        if first:
+            pair.answers = self._ask_both(links, {"do": "answers"})
+        base, head = links["base"], links["head"]
+        for kind in self._options.timings:
+            pair.blocks[kind] = play(base, head, kind, self._chunk(base, kind), self._options.blocks, patience)
+        for kind, like in _PLACES.items():
+            if kind not in pair.blocks:
+                pair.blocks[kind] = play(base, head, kind, self._chunk(base, like), _PLACE_BLOCKS, patience)
+        if first and self._options.qualities:
+            for name in SIDES:
+                request = {"do": "evaluate", "output": str(self._scratch / f"runs-{name}")}
+                pair.runs[name] = Path(links[name].ask(request, self._options.time_limit_s))
+        if self._options.exact:  # last, since nothing can be timed after it
+            pair.static = self._ask_both(links, {"do": "static"})
+        return pair
+
+    def _prepare(self, links: Mapping[SideName, Link]) -> dict[SideName, dict[str, Any]]:
+        """Both at once, which is fair to both; of two failures base's counts, since head's may follow from it."""
+        patience = self._options.patience_s
+
+        def ready(name: SideName) -> dict[str, Any]:
+            links[name].hello(patience)
+            request = {
+                "do": "prepare",
+                "workload": self._workloads[name].to_json(),
+                "least_s": _WARM_S,
+                "most_s": _MOST_WARM_S,
+            }
+            facts: dict[str, Any] = links[name].ask(request, patience)
+            return facts
+
+        with ThreadPoolExecutor(len(SIDES)) as pool:
+            futures = {name: pool.submit(ready, name) for name in SIDES}
+            return {name: futures[name].result() for name in SIDES}
+
+    def _ask_both(self, links: Mapping[SideName, Link], request: Mapping[str, Any]) -> dict[SideName, Any]:
+        return {name: links[name].ask(request, self._options.patience_s) for name in SIDES}
+
+    def _chunk(self, link: Link, kind: str) -> int:
+        """Iterations of a chunk of about the asked length."""
+        if kind not in self._iterations:
+            took = sum(link.ask({"do": "chunk", "kind": kind, "iterations": 1}, self._options.patience_s).values())
+            wanted = self._options.chunk_s / took if took > 0 else _MOST_ITERATIONS
+            self._iterations[kind] = max(1, min(_MOST_ITERATIONS, math.ceil(wanted)))
+        return self._iterations[kind]
+
+
+def check_same(facts: Mapping[SideName, Mapping[str, Any]]) -> None:
+    """Refuse to time sides that do not run the same.
+
+    Raises:
+        SideError: of head, since base is what was there before; says what differs.
+    """
+    for name in _SAME:
+        base, head = facts["base"].get(name), facts["head"].get(name)
+        if base != head:
+            raise SideError("head", f"does not run the same as base: {name.replace('_', ' ')} {head}, not {base}")
+
+
+def started(pairs: Sequence[Pair], side: SideName, fact: str) -> list[float]:
+    """A time of the start, of each pair."""
+    return [float(pair.facts[side][fact]) for pair in pairs]

@@ -1,0 +1,202 @@
+"""What base and head may be: a git reference, a folder, or the interpreter of an environment."""
+
+import importlib.util
+import os
+import shutil
+import subprocess
+import sys
+import tomllib
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from mmbench.engine.models import WEIGHTS_FOLDER
+from mmbench.errors import UsageError, printable
+from mmbench.gate.checkout import files_of, repository
+from mmbench.gate.link import Link, SideError, SideName
+from mmbench.gate.workload import Workload
+
+_START = Path(__file__).with_name("start.py")
+_SHORT = 10  # characters of a commit's name
+
+
+@dataclass(frozen=True, slots=True)
+class Side:
+    """Code that can be run.
+
+    Attributes:
+        label: what reports call it: `main (1a2b3c4d5e)`.
+        python: the interpreter.
+        folder: where it runs, and what relative paths of the workload are relative to.
+        environment: of its processes.
+        site: where its project is installed; `None` where there is none, or all of it is the interpreter's.
+        commit: full name, where it is one.
+        dirty: there are changes beside the commit.
+    """
+
+    name: SideName
+    label: str
+    python: Path
+    folder: Path
+    environment: Mapping[str, str]
+    site: Path | None = None
+    commit: str | None = None
+    dirty: bool = False
+
+    def start(self, log: Path, pair: int, threads: int) -> Link:
+        """A worker of this side.
+
+        Raises:
+            SideError: it cannot be started.
+        """
+        settings = {
+            "OMP_NUM_THREADS": str(threads),
+            "PYTHONHASHSEED": str(pair),  # one order of sets for both sides of a pair, another for each pair
+            "KINETO_LOG_LEVEL": "99",  # torch's profiler would print two lines of its own
+            "NO_COLOR": "1",
+        }
+        command = [str(self.python), "-P", str(_START), str(self.site or "")]
+        return Link(self.name, command, self.folder, {**self.environment, **settings}, log)
+
+    def workload(self, asked: Workload, here: Path) -> Workload:
+        """The workload with this side's own files, and those of the working directory where it has none."""
+
+        def own(path: str | None) -> str | None:
+            return path if path is None or (self.folder / path).exists() else str(here / path)
+
+        return Workload.from_json(
+            asked.to_json()
+            | {
+                "data": own(asked.data),
+                "weights": own(asked.weights),
+                "plugins": [own(path) for path in asked.plugins],
+            }
+        )
+
+
+@contextmanager
+def opened(name: SideName, text: str, scratch: Path) -> Iterator[Side]:
+    """Make code ready to run, and leave nothing of it behind.
+
+    A project (a folder with a pyproject.toml or setup.py) is built and installed into `scratch`, without its
+    dependencies, which this environment must have; other folders are put on Python's path.
+
+    Args:
+        name: which side it is.
+        text: a git reference, a folder, an interpreter, or the folder of a virtual environment.
+        scratch: an empty folder, which the caller removes.
+
+    Raises:
+        UsageError: it is none of these, or two of them.
+        SideError: it does not build.
+        HarnessError: it cannot be checked out.
+    """
+    path = Path(text).expanduser()
+    python = _interpreter(path)
+    here = repository(Path.cwd())
+    commit = None if here is None or path.is_absolute() else here.commit(text)
+    if commit is not None and path.exists() and text not in (".", ".."):
+        raise UsageError(
+            f"--{name} {text!r} is both a git reference and here a folder or file: write ./{text} for that"
+        )
+    if python is not None:
+        yield Side(name, printable(text), python, Path.cwd(), os.environ)
+    elif path.is_dir():
+        yield _folder_side(name, text, path.resolve(), scratch)
+    elif here is None:
+        raise UsageError(f"--{name} {text!r} is no folder and no interpreter, and this is no git repository")
+    else:
+        commit = here.known(text)
+        with here.worktree(commit) as tree:
+            _link_weights(tree)
+            site = _build(name, tree, scratch / "site") if _is_project(tree) else None
+            environment = _environment(site or tree)
+            yield Side(name, _label(text, commit), Path(sys.executable), tree, environment, site, commit)
+
+
+def _folder_side(name: SideName, text: str, folder: Path, scratch: Path) -> Side:
+    there = repository(folder)
+    commit, dirty = (None, False) if there is None else (there.commit("HEAD"), there.dirty())
+    site = _build(name, _copied(folder, scratch / "source"), scratch / "site") if _is_project(folder) else None
+    environment = _environment(site or folder)
+    label = _label(text, commit, dirty=dirty)
+    return Side(name, label, Path(sys.executable), folder, environment, site, commit, dirty)
+
+
+def _interpreter(path: Path) -> Path | None:
+    inside = path / "bin" / "python"
+    if path.is_dir():
+        return inside.absolute() if inside.is_file() else None
+    return path.absolute() if path.is_file() and os.access(path, os.X_OK) else None
+
+
+def _label(text: str, commit: str | None, *, dirty: bool = False) -> str:
+    """What the user called it, and what that is."""
+    short = "" if commit is None else commit[:_SHORT]
+    if text == short or (commit is not None and commit.startswith(text)):
+        return short
+    told = ", ".join(part for part in (short, "with changes" if dirty else "") if part)
+    return printable(f"{text} ({told})" if told else text)
+
+
+def _is_project(folder: Path) -> bool:
+    return any((folder / file).is_file() for file in ("pyproject.toml", "setup.py"))
+
+
+def _environment(code: Path) -> dict[str, str]:
+    """Of this process, with the side's code first on Python's path."""
+    before = os.environ.get("PYTHONPATH")
+    return {**os.environ, "PYTHONPATH": os.pathsep.join([str(code), *([before] if before else [])])}
+
+
+def _build(name: SideName, source: Path, target: Path) -> Path:
+    """Install a project without its dependencies into a folder.
+
+    Raises:
+        SideError: it does not build.
+    """
+    words = ["--quiet", "--no-deps", "--disable-pip-version-check", "--no-warn-script-location"]
+    if importlib.util.find_spec(_backend(source).partition(".")[0]) is not None:
+        words.append("--no-build-isolation")  # else pip fetches what builds it
+    done = subprocess.run(  # noqa: S603
+        [sys.executable, "-m", "pip", "install", *words, "--target", str(target), str(source)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode:
+        lines = [line.strip() for line in (done.stdout + done.stderr).splitlines() if line.strip()]
+        told = [line for line in lines if line.lower().startswith("error")] or lines or ["no reason given"]
+        raise SideError(name, f"does not build: {printable(told[0])}")
+    return target
+
+
+def _backend(source: Path) -> str:
+    """The module that builds a project."""
+    try:
+        told: dict[str, Any] = tomllib.loads((source / "pyproject.toml").read_text(encoding="utf-8"))
+    except (OSError, ValueError):  # pip will say what is wrong with it
+        told = {}
+    return str(told.get("build-system", {}).get("build-backend", "setuptools"))
+
+
+def _copied(folder: Path, target: Path) -> Path:
+    """A copy to build from, since building leaves files behind, without what git ignores."""
+    files = files_of(folder)
+    if files is None:
+        shutil.copytree(folder, target, ignore=shutil.ignore_patterns(".*", "build", "__pycache__"), symlinks=True)
+        return target
+    for file in files:
+        if (folder / file).is_file():  # and not deleted, nor a submodule
+            (target / file).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(folder / file, target / file, follow_symlinks=False)
+    return target
+
+
+def _link_weights(tree: Path) -> None:
+    """Let a checkout have what was trained here, which is seldom committed."""
+    here = Path.cwd() / WEIGHTS_FOLDER
+    if here.is_dir() and not (tree / WEIGHTS_FOLDER).exists():
+        (tree / WEIGHTS_FOLDER).symlink_to(here)

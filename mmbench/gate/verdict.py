@@ -1,0 +1,62 @@
+"""From changes and budgets to verdicts."""
+
+from collections.abc import Sequence
+
+from mmbench.record.gate import Change, Finding, Verdict
+from mmbench.stats.ratio import Ratio
+
+_RANK = (Verdict.FAILURE, Verdict.REGRESSION, Verdict.INCONCLUSIVE, Verdict.IMPROVEMENT, Verdict.PASS)
+"""The first of the verdicts on single metrics is that on all."""
+
+
+def change_of(ratio: Ratio) -> Change:
+    """A ratio of head's time by base's as a change."""
+    return Change(
+        value=ratio.value - 1,
+        low=ratio.low - 1,
+        high=ratio.high - 1,
+        level=ratio.level,
+        method="median over blocks of four alternating chunks, mean over pairs of processes, of logarithms; "
+        "hierarchical bootstrap over pairs and their blocks",
+        pairs=ratio.pairs,
+        blocks=ratio.blocks,
+    )
+
+
+def exact_change(base: float, head: float) -> Change:
+    """Of numbers that are the same each time."""
+    value = head / base - 1 if base else (0.0 if head == base else 1.0)
+    return Change(value=value, low=value, high=value, level=None, method="exact", pairs=1, blocks=0)
+
+
+def decide(change: Change, budget: float, floor: float | None = None) -> tuple[Verdict, str | None]:
+    """The verdict on one metric, and why it is no other where that is not plain.
+
+    The whole interval must lie on one side of the budget: above it is a regression, at or below it a pass, and an
+    improvement where head is better by as much as it might have been worse. What straddles the budget is inconclusive,
+    and so is everything where the runner's noise floor exceeds the budget.
+
+    Args:
+        change: above zero is worse.
+        budget: the change that is borne.
+        floor: what the same code seems to change on this runner; `None` if not known.
+    """
+    if floor is not None and floor > budget:
+        return (
+            Verdict.INCONCLUSIVE,
+            f"the noise floor of this runner, {floor:.1%}, exceeds the budget, {budget:.1%}",
+        )
+    if change.low > budget:
+        return Verdict.REGRESSION, None
+    if change.high > budget:
+        return Verdict.INCONCLUSIVE, "the interval straddles the budget"
+    better = -budget / (1 + budget)
+    if change.high < better or (change.level is None and change.value < better):
+        return Verdict.IMPROVEMENT, None
+    return Verdict.PASS, None
+
+
+def overall(findings: Sequence[Finding]) -> Verdict:
+    """The gravest verdict; an improvement counts where nothing is worse."""
+    given = {finding.verdict for finding in findings}
+    return next((verdict for verdict in _RANK if verdict in given), Verdict.PASS)

@@ -1,0 +1,79 @@
+"""One side of a gate as a live process: it loads the workload once, then answers requests, a line of JSON each.
+
+Run as `python -m mmbench.gate.worker PARENT REPLIES`: the process that it dies with, and the file descriptor to which
+replies go; requests come on the standard input. A reply is `{"done": VALUE}`, or `{"failed": REASON, "usage": BOOL}`.
+Each side runs its own version of this file, so requests and replies keep to `PROTOCOL`.
+"""
+
+import json
+import os
+import sys
+import traceback
+from typing import IO, Any
+
+PROTOCOL = 1
+"""Version of requests and replies."""
+
+
+def main() -> None:
+    """Answer until the requests end."""
+    from mmbench.engine.loader import die_with  # noqa: PLC0415  # first the imports of the side are to be timed
+
+    die_with(int(sys.argv[1]), 0)
+    requests = os.fdopen(os.dup(sys.stdin.fileno()), encoding="utf-8")
+    replies = os.fdopen(int(sys.argv[2]), "w", encoding="utf-8")
+    os.dup2(os.open(os.devnull, os.O_RDONLY), sys.stdin.fileno())  # a model that reads its input reads no requests
+    _serve(requests, replies)
+
+
+def _serve(requests: IO[str], replies: IO[str]) -> None:
+    import torch  # noqa: PLC0415
+
+    with torch.inference_mode():
+        worker = _Worker()
+        for line in requests:
+            try:
+                reply = {"done": worker.answer(json.loads(line))}
+            except Exception as error:  # the side is foreign code: any failure is an answer
+                reply = _failed(error)
+            replies.write(json.dumps(reply) + "\n")
+            replies.flush()
+
+
+def _failed(error: Exception) -> dict[str, Any]:
+    from mmbench.engine.cost import one_line  # noqa: PLC0415
+    from mmbench.errors import MMBenchError, UsageError  # noqa: PLC0415
+
+    traceback.print_exc()
+    reason = str(error) if isinstance(error, MMBenchError) else one_line(error)
+    return {"failed": reason, "usage": isinstance(error, UsageError)}
+
+
+class _Worker:
+    def __init__(self) -> None:
+        self._live: Any = None
+
+    def answer(self, request: dict[str, Any]) -> Any:
+        """What a request asks for."""
+        match request:
+            case {"do": "hello"}:
+                return {"protocol": PROTOCOL}
+            case {"do": "prepare", "workload": workload, "least_s": least_s, "most_s": most_s}:
+                from mmbench.gate.live import Live  # noqa: PLC0415
+                from mmbench.gate.workload import Workload  # noqa: PLC0415
+
+                self._live = Live(Workload.from_json(workload), least_s=least_s, most_s=most_s)
+                return self._live.facts
+            case {"do": "chunk", "kind": kind, "iterations": iterations}:
+                return self._live.chunk(kind, iterations)
+            case {"do": "answers"}:
+                return self._live.answers()
+            case {"do": "static"}:
+                return self._live.static()
+            case {"do": "evaluate", "output": output}:
+                return self._live.evaluate(output)
+        raise ValueError(f"request {request.get('do')!r} is not known to protocol {PROTOCOL}")
+
+
+if __name__ == "__main__":
+    main()

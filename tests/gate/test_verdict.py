@@ -1,0 +1,82 @@
+"""From changes and budgets to verdicts."""
+
+import pytest
+
+from mmbench.gate.verdict import change_of, decide, exact_change, overall
+from mmbench.record.gate import Change, Finding, Verdict
+from mmbench.stats.ratio import Ratio
+
+
+def change(low, high):
+    return Change(value=(low + high) / 2, low=low, high=high, level=0.95, method="", pairs=3, blocks=60)
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "verdict"),
+    [
+        (-0.01, 0.01, Verdict.PASS),
+        (0.01, 0.03, Verdict.PASS),  # slower, and within the budget
+        (0.02, 0.04, Verdict.INCONCLUSIVE),
+        (-0.2, 0.2, Verdict.INCONCLUSIVE),
+        (0.031, 0.06, Verdict.REGRESSION),
+        (-0.10, -0.04, Verdict.IMPROVEMENT),
+        (-0.10, -0.02, Verdict.PASS),
+    ],
+)
+def test_the_whole_interval_must_lie_on_one_side_of_the_budget(low, high, verdict):
+    assert decide(change(low, high), budget=0.03)[0] is verdict
+
+
+def test_a_floor_above_the_budget_allows_no_verdict():
+    for low, high in ((0.5, 0.6), (-0.01, 0.01), (-0.6, -0.5)):
+        verdict, reason = decide(change(low, high), budget=0.03, floor=0.031)
+        assert verdict is Verdict.INCONCLUSIVE
+        assert reason == "the noise floor of this runner, 3.1%, exceeds the budget, 3.0%"
+    assert decide(change(0.5, 0.6), budget=0.03, floor=0.03)[0] is Verdict.REGRESSION
+
+
+def test_a_ratio_is_a_change_of_what_it_exceeds_one_by():
+    found = change_of(Ratio(1.05, 1.02, 1.08, 0.95, 3, 60))
+    assert (found.value, found.low, found.high) == pytest.approx((0.05, 0.02, 0.08))
+    assert (found.level, found.pairs, found.blocks) == (0.95, 3, 60)
+
+
+@pytest.mark.parametrize(
+    ("base", "head", "value", "verdict"),
+    [
+        (100, 100, 0.0, Verdict.PASS),
+        (100, 101, 0.01, Verdict.REGRESSION),
+        (100, 99, -0.01, Verdict.IMPROVEMENT),
+        (0, 0, 0.0, Verdict.PASS),
+        (0, 5, 1.0, Verdict.REGRESSION),
+    ],
+)
+def test_exact_numbers_need_no_interval(base, head, value, verdict):
+    found = exact_change(base, head)
+    assert found.value == pytest.approx(value)
+    assert found.low == found.high == found.value
+    assert found.level is None
+    assert decide(found, budget=0.0)[0] is verdict
+
+
+def test_the_gravest_verdict_is_that_on_all():
+    def finding(verdict):
+        return Finding(
+            metric="m",
+            unit="s",
+            higher_is_better=False,
+            base=1,
+            head=1,
+            change=None,
+            budget=0,
+            verdict=verdict,
+            reason=None,
+        )
+
+    def of(*verdicts):
+        return overall([finding(verdict) for verdict in verdicts])
+
+    assert of() is Verdict.PASS
+    assert of(Verdict.PASS, Verdict.IMPROVEMENT) is Verdict.IMPROVEMENT
+    assert of(Verdict.IMPROVEMENT, Verdict.INCONCLUSIVE) is Verdict.INCONCLUSIVE
+    assert of(Verdict.INCONCLUSIVE, Verdict.REGRESSION, Verdict.PASS) is Verdict.REGRESSION

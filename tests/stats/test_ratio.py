@@ -1,0 +1,57 @@
+"""Ratios of timings side by side, against simulated pairs whose ratio is known."""
+
+import numpy as np
+import pytest
+
+from mmbench.stats.ratio import ratio_of
+
+
+def simulated(rng, ratio, *, pairs=3, blocks=20, between=0.002, within=0.03):
+    """Log-ratios of blocks: a ratio of each pair around the true one, blocks around that, one in twenty disturbed."""
+    found = []
+    for _ in range(pairs):
+        noise = rng.normal(0, within, blocks) + (rng.random(blocks) < 0.05) * rng.normal(0, 0.5, blocks)
+        found.append(np.log(ratio) + rng.normal(0, between) + noise)
+    return found
+
+
+def test_value_is_the_mean_of_medians():
+    found = ratio_of([np.log([1.0, 1.1, 9.0]), np.log([1.2, 1.2, 0.1])])
+    assert found.value == pytest.approx(np.sqrt(1.1 * 1.2))
+    assert (found.pairs, found.blocks) == (2, 6)
+    assert found.low <= found.value <= found.high
+
+
+def test_interval_holds_the_truth_about_as_often_as_it_says():
+    """Of 400 simulated gates of six pairs; three pairs give a narrower one than they should, as few clusters do."""
+    rng = np.random.default_rng(0)
+    held = [
+        (found := ratio_of(simulated(rng, 1.05, pairs=6), resamples=500, seed=trial)).low <= 1.05 <= found.high
+        for trial in range(400)
+    ]
+    assert 0.90 <= np.mean(held) <= 0.99
+
+
+def test_a_wider_level_has_a_wider_interval():
+    pairs = simulated(np.random.default_rng(1), 1.0)
+    narrow, wide = ratio_of(pairs, level=0.8), ratio_of(pairs, level=0.99)
+    assert wide.low < narrow.low < narrow.high < wide.high
+
+
+def test_pairs_that_differ_widen_it_though_their_blocks_agree():
+    same = ratio_of([np.full(20, 0.0)] * 3)
+    apart = ratio_of([np.full(20, shift) for shift in (-0.05, 0.0, 0.05)])
+    assert (same.low, same.high) == (1.0, 1.0)
+    assert apart.low < 0.97
+    assert apart.high > 1.03
+
+
+def test_the_same_seed_gives_the_same_interval():
+    pairs = simulated(np.random.default_rng(2), 1.0)
+    assert ratio_of(pairs, seed=3) == ratio_of(pairs, seed=3) != ratio_of(pairs, seed=4)
+
+
+@pytest.mark.parametrize("pairs", [[], [np.array([])], [np.array([0.1]), np.array([])]])
+def test_nothing_has_no_ratio(pairs):
+    with pytest.raises(ValueError, match="needs pairs"):
+        ratio_of(pairs)
