@@ -1,0 +1,93 @@
+"""Numbers and names of a report in the words that several formats share; not yet escaped for any of them."""
+
+from typing import Literal
+
+from mmbench.errors import printable
+from mmbench.leaderboard.cells import MISSING, number, size
+from mmbench.leaderboard.units import duration, si
+from mmbench.record.gate import Change, Finding, GateReport
+
+_LEAST_SHOWN = 0.0005
+"""A share below it would be told as 0.0%, and an exact metric may be gated at that."""
+
+
+def relative(finding: Finding) -> bool:
+    """Whether its change is a share; of a quality, which has no unit, it is a plain difference."""
+    return bool(finding.unit)
+
+
+def value_text(finding: Finding, value: float | None) -> str:
+    """A value of base or head with its unit: `1,280.5 samples/s`, `4.00 ms`, `12.3 MB`."""
+    if value is None:
+        return MISSING
+    match finding.unit:
+        case "s":
+            return duration(value)
+        case "s/batch":
+            return f"{duration(value)}/batch"
+        case "bytes":
+            return size(round(value))
+        case "parameters":
+            return f"{value:,.0f}"
+        case "FLOP/sample":
+            return si(value, "FLOP/sample")
+        case unit:
+            return f"{number(value)} {printable(unit)}".rstrip()
+
+
+def change_text(finding: Finding) -> str:
+    """A change without its interval: `+5.1%`, of a quality `+0.0123`."""
+    return MISSING if finding.change is None else _amount(finding.change.value, relative(finding), "+")
+
+
+def interval_text(finding: Finding) -> str:
+    """The interval of a change: `[+4.2%, +6.0%]`; empty where it is exact or not known."""
+    return bounds_text(finding.change, as_share=relative(finding))
+
+
+def bounds_text(change: Change | None, *, as_share: bool = True) -> str:
+    """The interval of a change, empty where it has none."""
+    if change is None or change.level is None:
+        return ""
+    return f"[{_amount(change.low, as_share, '+')}, {_amount(change.high, as_share, '+')}]"
+
+
+def budget_text(finding: Finding) -> str:
+    """A budget: `3.0%`, of a quality `0.0050`."""
+    return _amount(finding.budget, relative(finding), "")
+
+
+def share(value: float, sign: Literal["+", ""] = "") -> str:
+    """A share in percent: `3.0%`, and what is next to nothing with the digit that tells it from nothing."""
+    form = ".1g" if value and abs(value) < _LEAST_SHOWN else ".1f"
+    return f"{100 * value + 0.0:{sign}{form}}%"  # no negative zero
+
+
+def finding_lines(finding: Finding) -> list[str]:
+    """All that is known of a metric, a line each."""
+    change = f"{change_text(finding)} {interval_text(finding)}".rstrip()
+    return [
+        f"base: {value_text(finding, finding.base)}",
+        f"head: {value_text(finding, finding.head)}",
+        f"change: {change} (above zero is worse)",
+        f"budget: {budget_text(finding)}",
+        f"verdict: {finding.verdict.value}",
+        *([f"reason: {printable(finding.reason)}"] if finding.reason else []),
+    ]
+
+
+def workload_text(report: GateReport) -> str:
+    """What both sides ran, a name by which programs know it again: `film on vqa (easy-vqa, batch 64, cpu, float32)`."""
+    given = report.workload
+    what = " on ".join(str(given[key]) for key in ("model", "task") if given.get(key))
+    batch = given.get("batch_size")
+    rest = [
+        *(str(given[key]) for key in ("dataset", "split") if given.get(key)),
+        *([f"batch {batch}"] if batch else []),
+        *(str(given[key]) for key in ("device", "dtype") if given.get(key)),
+    ]
+    return printable(f"{what} ({', '.join(rest)})" if rest else what) or "mmbench gate"
+
+
+def _amount(value: float, as_share: bool, sign: Literal["+", ""]) -> str:
+    return share(value, sign) if as_share else f"{value + 0.0:{sign}.4f}"
