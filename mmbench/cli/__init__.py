@@ -18,6 +18,7 @@ from mmbench.cli.console import print_line
 from mmbench.cli.diagnose import diagnose
 from mmbench.cli.doctor import doctor
 from mmbench.cli.eval import eval_
+from mmbench.cli.gate import gate
 from mmbench.cli.leaderboard import leaderboard
 from mmbench.cli.list import list_
 from mmbench.cli.profile import profile
@@ -45,6 +46,7 @@ app.command("score")(score)
 app.command("leaderboard")(leaderboard)
 app.command("compare")(compare)
 app.command("diagnose", epilog=told_noises())(diagnose)
+app.command("gate")(gate)
 app.command("list")(list_)
 app.command("show")(show)
 app.command("doctor")(doctor)

@@ -1,13 +1,14 @@
 """From pairs to findings: each gated metric with its change, and where the time goes."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from mmbench.gate.link import SideName
 from mmbench.gate.options import GateOptions
-from mmbench.gate.pair import SIDES, Pair, started
+from mmbench.gate.pair import SIDES, Pair
 from mmbench.gate.pingpong import log_ratios, parts, seconds
 from mmbench.gate.verdict import change_of, decide, exact_change
 from mmbench.record.gate import Finding, Place, Verdict
@@ -18,9 +19,11 @@ _EXACT = {
     "flops": ("flops_per_sample", "FLOP/sample"),
 }
 _GROUPS: dict[str, Literal["model", "data"]] = {"stages": "model", "data": "data"}
-_START = {"load": "load_s", "first call": "first_s", "warm-up": "warm_s"}
 _START_BUDGET = 0.25
-"""A start is timed once a process, beside another that starts: less than this is no news."""
+"""A start is timed once a process, beside another that starts: less than this is no news ..."""
+
+_START_LEAST_S = 0.02
+"""... and neither is a share of next to nothing."""
 
 _FEWEST = 3
 """Pairs from which the start of a process, of which each pair has one, can be told to differ."""
@@ -32,6 +35,9 @@ def timing(metric: str, pairs: Sequence[Pair], options: GateOptions, floor: floa
     change = change_of(ratio_of([log_ratios(each) for each in blocks], level=options.timing_level))
     budget = options.budget(metric)
     verdict, reason = decide(change, budget, floor)
+    if len(pairs) < options.pairs:  # the blocks of one pair know nothing of what another would give
+        verdict = Verdict.INCONCLUSIVE
+        reason = f"{len(pairs)} of {options.pairs} pairs were made in the time for it"
     base_s, head_s = ([seconds(each, side) for each in blocks] for side in SIDES)
     size = pairs[0].facts["base"]["batch_size"]
     per_s = metric == "throughput"
@@ -97,21 +103,45 @@ def places(pairs: Sequence[Pair], budget: float) -> list[Place]:
                     slower=change is not None and change.low > budget,
                 )
             )
-    return found + [_start_place(name, fact, pairs, budget) for name, fact in _START.items()]
+    starts = {name: [{side: of(pair, side) for side in SIDES} for pair in pairs] for name, of in _START.items()}
+    return found + [_start_place(name, times, budget) for name, times in starts.items()]
 
 
-def _start_place(name: str, fact: str, pairs: Sequence[Pair], budget: float) -> Place:
-    """Every pair has one time of each side: head is slower where it is so in every pair, by more than the budget."""
-    base, head = (np.array(started(pairs, side, fact)) for side in SIDES)
-    ratios = np.log(head / base)
-    enough = len(pairs) >= _FEWEST
+def _first_call(pair: Pair, side: SideName) -> float:
+    """Seconds by which the first call takes longer than those when all is warm."""
+    return max(0.0, float(pair.facts[side]["first_s"]) - _warm(pair, side))
+
+
+def _warm_up(pair: Pair, side: SideName) -> float:
+    """Seconds that the calls after the first take longer in all."""
+    facts = pair.facts[side]
+    calls = int(facts["iterations"] - facts["shapes"])
+    return max(0.0, float(facts["warm_s"] - facts["first_calls_s"]) - calls * _warm(pair, side))
+
+
+def _warm(pair: Pair, side: SideName) -> float:
+    return float(np.median(seconds(pair.blocks["stages"], side)))
+
+
+_START: Mapping[str, Callable[[Pair, SideName], float]] = {
+    "load": lambda pair, side: float(pair.facts[side]["load_s"]),
+    "first call": _first_call,
+    "warm-up": _warm_up,
+}
+
+
+def _start_place(name: str, times: Sequence[Mapping[SideName, float]], budget: float) -> Place:
+    """Every pair has one time of each side: head is slower where it is so in every pair, and by enough to matter."""
+    base, head = (np.array([each[side] for each in times]) for side in SIDES)
+    known = len(times) >= _FEWEST and bool((base > 0).all() and (head > 0).all())
+    enough = 1 + max(budget, _START_BUDGET)
     return Place(
         name=name,
         group="start",
         base_s=float(np.median(base)),
         head_s=float(np.median(head)),
-        change=change_of(ratio_of([ratios])) if enough else None,
-        slower=enough and float(np.exp(ratios.min())) - 1 > max(budget, _START_BUDGET),
+        change=change_of(ratio_of([np.log(head / base)])) if known else None,
+        slower=len(times) >= _FEWEST and bool((head > enough * base).all() and (head - base > _START_LEAST_S).all()),
     )
 
 

@@ -1,7 +1,9 @@
 """The gate: pairs of processes until every verdict is clear, or the time for it is over."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from time import monotonic
@@ -9,13 +11,17 @@ from time import monotonic
 from mmbench.errors import UsageError
 from mmbench.gate.answers import compare_answers
 from mmbench.gate.findings import exact, places, timing
+from mmbench.gate.floor import CALIBRATION_PAIRS, floor_of
 from mmbench.gate.link import SideError, SideName
+from mmbench.gate.lock import alone
 from mmbench.gate.options import EXACT, TIMINGS, GateOptions
-from mmbench.gate.pair import Pair, Pairs
+from mmbench.gate.pair import SIDES, Pair, Pairs
 from mmbench.gate.quality import quality
-from mmbench.gate.side import Side
+from mmbench.gate.side import Side, opened
 from mmbench.gate.verdict import overall
+from mmbench.gate.words import told
 from mmbench.gate.workload import Workload
+from mmbench.part import Json
 from mmbench.record.environment import capture
 from mmbench.record.gate import Answers, Finding, Floor, GateReport, SideInfo, Verdict
 from mmbench.record.store import new_run_id
@@ -23,6 +29,9 @@ from mmbench.record.store import new_run_id
 
 class GateProgress:
     """Told how far a gate is; does nothing."""
+
+    def note(self, message: str) -> None:
+        """Something the user should know."""
 
     def pair(self, number: int, most: int) -> None:
         """A pair of processes is started."""
@@ -32,70 +41,157 @@ class GateProgress:
 
 
 def gate(
-    base: Side,
-    head: Side,
+    base: str,
+    head: str,
     workload: Workload,
     options: GateOptions,
     *,
-    scratch: Path,
     floor: Floor | None = None,
     progress: GateProgress | None = None,
 ) -> GateReport:
-    """Compare head with base.
+    """Compare head with base: a git reference, a folder, or the interpreter of an environment each.
 
     Args:
-        base, head: code that is ready to run.
+        base, head: code to run.
         workload: what both run.
         options: what is gated and how.
-        scratch: a folder for logs and evaluations, which the caller removes.
         floor: of this runner, if it was calibrated.
         progress: told how far it is.
 
     Returns:
-        The report. That head crashes, hangs, or answers otherwise than base is a verdict, and no error.
+        The report. That head does not build, crashes, hangs, or answers otherwise than base is a verdict, and no error.
 
     Raises:
-        UsageError: base refuses the workload.
-        HarnessError: base fails, or a process was killed from outside.
+        UsageError: there is no such code, or base refuses the workload.
+        HarnessError: base fails, or a process was killed from outside; nothing is left behind.
     """
-    began, created = monotonic(), datetime.now(UTC)
     progress = progress or GateProgress()
-    sides: dict[SideName, Side] = {"base": base, "head": head}
-    pairs: list[Pair] = []
-    findings: list[Finding] = []
-    answers: Answers | None = None
-    failure: str | None = None
-    maker = Pairs(sides, workload, options, scratch)
+    work = _Gate(workload, options, floor, progress)
     try:
-        while not _enough(pairs, findings, options, monotonic() - began):
-            progress.pair(len(pairs) + 1, options.most_pairs)
-            pairs.append(maker.make())
-            if answers is None:
-                answers = compare_answers(pairs[0].answers["base"], pairs[0].answers["head"])
-                _check(answers, options)
-            findings = _findings(pairs, options, floor)
-            progress.found(findings)
+        with alone(options.time_limit_s, progress.note), both_opened(base, head) as (sides, scratch):
+            work.run(sides, scratch)
     except SideError as error:
         if error.side == "base":
             raise UsageError(error.reason) if error.usage else error from error
-        failure = error.reason
-    verdict = Verdict.FAILURE if failure is not None else overall(findings)
-    return GateReport(
-        run_id=new_run_id(created),
-        created=created,
-        verdict=verdict,
-        reason=failure or _reason(findings, verdict),
-        base=_info(base, pairs, "base"),
-        head=_info(head, pairs, "head"),
-        workload=workload.to_json() | {"plugins": list(workload.plugins)},
-        findings=[] if failure is not None else findings,
-        places=[] if failure is not None else places(pairs, options.budget("throughput")),
-        answers=answers,
-        floor=floor,
-        seconds=monotonic() - began,
-        environment=capture(workload.threads),
-        settings=asdict(options) | {"metrics": list(options.metrics), "budgets": dict(options.budgets)},
-    )
+        work.failure = error.reason
+    return work.report(base, head)
+
+
+def calibrate(code: str, workload: Workload, options: GateOptions, *, progress: GateProgress | None = None) -> Floor:
+    """Measure code against itself: what a gate on this runner would find where nothing has changed.
+
+    Raises:
+        UsageError: there is no such code, it refuses the workload, or no timing is gated.
+        HarnessError: it fails.
+    """
+    if not options.timings:
+        raise UsageError(f"there is noise to calibrate in timings only: --metric {', '.join(TIMINGS)}")
+    progress = progress or GateProgress()
+    try:
+        with alone(options.time_limit_s, progress.note), both_opened(code, code) as (sides, scratch):
+            maker = Pairs(sides, workload, replace(options, metrics=options.timings, budgets={}), scratch)
+            pairs = []
+            for number in range(CALIBRATION_PAIRS):
+                progress.pair(number + 1, CALIBRATION_PAIRS)
+                pairs.append(maker.make())
+    except SideError as error:
+        raise UsageError(error.reason) if error.usage else error from error
+    return floor_of(pairs, workload, options)
+
+
+@contextmanager
+def both_opened(base: str, head: str) -> Iterator[tuple[dict[SideName, Side], Path]]:
+    """Both sides, ready to run, and a folder for what they write; all of it is gone afterwards.
+
+    Raises:
+        UsageError, SideError, HarnessError: as `opened`.
+    """
+    with (
+        tempfile.TemporaryDirectory(prefix="mmbench-gate-", ignore_cleanup_errors=True) as folder,
+        ExitStack() as stack,
+    ):
+        scratch = Path(folder)
+        sides: dict[SideName, Side] = {}
+        for name, text in zip(SIDES, (base, head), strict=True):
+            (scratch / name).mkdir()
+            sides[name] = stack.enter_context(opened(name, text, scratch / name))
+        yield sides, scratch
+
+
+class _Gate:
+    """What is known so far.
+
+    Attributes:
+        failure: why head failed; `None` if it did not.
+    """
+
+    def __init__(self, workload: Workload, options: GateOptions, floor: Floor | None, progress: GateProgress) -> None:
+        self.failure: str | None = None
+        self._workload, self._options, self._floor, self._progress = workload, options, floor, progress
+        self._created, self._began = datetime.now(UTC), monotonic()
+        self._sides: dict[SideName, Side] = {}
+        self._pairs: list[Pair] = []
+        self._findings: list[Finding] = []
+        self._answers: Answers | None = None
+
+    def run(self, sides: dict[SideName, Side], scratch: Path) -> None:
+        """Make pairs until the verdicts are clear.
+
+        Raises:
+            SideError, HarnessError: as `Pairs.make`; or head answers otherwise than base.
+        """
+        self._sides = sides
+        for name, side in sides.items():
+            if side.dirty:
+                self._progress.note(f"{name} has changes that are not committed, and is measured with them")
+        options = self._options
+        maker = Pairs(sides, self._workload, options, scratch)
+        begun = monotonic()
+        while not _enough(self._pairs, self._findings, options, monotonic() - begun):
+            self._progress.pair(len(self._pairs) + 1, options.most_pairs)
+            self._pairs.append(maker.make())
+            if self._answers is None:
+                answers = self._pairs[0].answers
+                self._answers = compare_answers(answers["base"], answers["head"])
+                _check(self._answers, options)
+            self._findings = _findings(self._pairs, options, self._floor)
+            self._progress.found(self._findings)
+
+    def report(self, base: str, head: str) -> GateReport:
+        """All of it; `base` and `head` as they were called."""
+        failed = self.failure is not None
+        verdict = Verdict.FAILURE if failed else overall(self._findings)
+        options = self._options
+        return GateReport(
+            run_id=new_run_id(self._created),
+            created=self._created,
+            verdict=verdict,
+            reason=self.failure or _reason(self._findings, verdict),
+            base=self._info("base", base),
+            head=self._info("head", head),
+            workload=_without_places(self._workload),
+            findings=[] if failed else self._findings,
+            places=[] if failed else places(self._pairs, options.budget("throughput")),
+            answers=self._answers,
+            floor=self._floor,
+            seconds=monotonic() - self._began,
+            environment=capture(self._workload.threads),
+            settings=asdict(options) | {"metrics": list(options.metrics), "budgets": dict(options.budgets)},
+        )
+
+    def _info(self, name: SideName, text: str) -> SideInfo:
+        side = self._sides.get(name)
+        versions = self._pairs[0].facts[name]["versions"] if self._pairs else {}
+        if side is None:  # it could not be made ready
+            return SideInfo(label=text, commit=None, dirty=False, versions=versions)
+        return SideInfo(label=side.label, commit=side.commit, dirty=side.dirty, versions=versions)
+
+
+def _without_places(workload: Workload) -> dict[str, Json]:
+    """As a report may tell it: files by their names, since where they lie is of one machine."""
+    told = workload.to_json()
+    files = {name: Path(told[name]).name for name in ("data", "weights") if told[name]}
+    return told | files | {"plugins": [Path(file).name for file in workload.plugins]}
 
 
 def _enough(pairs: Sequence[Pair], findings: Sequence[Finding], options: GateOptions, seconds: float) -> bool:
@@ -145,21 +241,4 @@ def _findings(pairs: Sequence[Pair], options: GateOptions, floor: Floor | None) 
 
 def _reason(findings: Sequence[Finding], verdict: Verdict) -> str:
     """The findings that made the verdict, in words."""
-    return "; ".join(_told(finding) for finding in findings if finding.verdict is verdict) or "nothing was gated"
-
-
-def _told(finding: Finding) -> str:
-    change = finding.change
-    if change is None:
-        return f"{finding.metric}: {finding.reason}"
-    digits = f"{change.value:+.4f}" if finding.metric not in (*TIMINGS, *EXACT) else f"{change.value:+.1%}"
-    bounds = ""
-    if change.level is not None:
-        form = "+.4f" if finding.metric not in (*TIMINGS, *EXACT) else "+.1%"
-        bounds = f" [{change.low:{form}}, {change.high:{form}}]"
-    return f"{finding.metric} {digits}{bounds}{f': {finding.reason}' if finding.reason else ''}"
-
-
-def _info(side: Side, pairs: Sequence[Pair], name: SideName) -> SideInfo:
-    versions = pairs[0].facts[name]["versions"] if pairs else {}
-    return SideInfo(label=side.label, commit=side.commit, dirty=side.dirty, versions=versions)
+    return "; ".join(told(finding) for finding in findings if finding.verdict is verdict) or "nothing was gated"

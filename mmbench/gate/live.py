@@ -70,10 +70,10 @@ class Live:
         if workload.batch_size > len(run.samples):
             raise UsageError(f"--batch-size {workload.batch_size} is above the {len(run.samples):,} samples there are")
         settle_malloc()
+        loaded = perf_counter()
         self._subject = make_subject(run, workload.batch_size)
         self._batches = self._subject.placed(self._subject.batches)
         self._requests = self._subject.placed(self._subject.requests)
-        loaded = perf_counter()
         warm = self._warm(self._batches, least_s, most_s)
         self._warm(self._requests, least_s / 4, most_s / 4)
         self._turn: dict[str, Iterator[Any]] = {}
@@ -179,6 +179,8 @@ class Live:
         return {
             "first_s": found[0].first_s,
             "warm_s": sum(each.first_s + each.seconds for each in found),
+            "first_calls_s": sum(each.first_s for each in found),
+            "shapes": len(found),
             "iterations": sum(1 + each.iterations for each in found),
             "steady": all(each.steady for each in found),
         }

@@ -1,7 +1,7 @@
 """One pair of processes, base and head: started, warmed up, timed by turns, asked for their answers, ended."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -150,8 +150,3 @@ def check_same(facts: Mapping[SideName, Mapping[str, Any]]) -> None:
         base, head = facts["base"].get(name), facts["head"].get(name)
         if base != head:
             raise SideError("head", f"does not run the same as base: {name.replace('_', ' ')} {head}, not {base}")
-
-
-def started(pairs: Sequence[Pair], side: SideName, fact: str) -> list[float]:
-    """A time of the start, of each pair."""
-    return [float(pair.facts[side][fact]) for pair in pairs]

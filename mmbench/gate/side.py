@@ -99,7 +99,7 @@ def opened(name: SideName, text: str, scratch: Path) -> Iterator[Side]:
     commit = None if here is None or path.is_absolute() else here.commit(text)
     if commit is not None and path.exists() and text not in (".", ".."):
         raise UsageError(
-            f"--{name} {text!r} is both a git reference and here a folder or file: write ./{text} for that"
+            f"--{name} {text!r} is a git reference and also a folder or file here: for that write ./{text}"
         )
     if python is not None:
         yield Side(name, printable(text), python, Path.cwd(), os.environ)

@@ -3,7 +3,7 @@
 import json
 
 from mmbench.gate.formats.interval import head_interval
-from mmbench.gate.formats.words import workload_text
+from mmbench.gate.words import workload_text
 from mmbench.record.gate import Finding, GateReport
 
 _SCALE = {"latency": 1e9}

@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 from mmbench.gate.formats.interval import head_interval
-from mmbench.gate.formats.words import finding_lines, workload_text
+from mmbench.gate.words import finding_lines, workload_text
 from mmbench.record.gate import Finding, GateReport
 
 

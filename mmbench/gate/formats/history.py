@@ -15,7 +15,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from mmbench.errors import HarnessError, UsageError, printable
-from mmbench.gate.formats.words import workload_text
+from mmbench.gate.words import workload_text
 from mmbench.leaderboard.output import write_file
 from mmbench.record.gate import GateReport
 

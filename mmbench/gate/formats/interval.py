@@ -1,6 +1,6 @@
 """The interval of head's value, for formats that know values alone and no changes."""
 
-from mmbench.gate.formats.words import relative
+from mmbench.gate.words import relative
 from mmbench.record.gate import Finding
 
 

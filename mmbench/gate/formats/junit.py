@@ -8,7 +8,7 @@ of tests is red exactly where the gate's exit code is not 0.
 import re
 from xml.etree import ElementTree as ET
 
-from mmbench.gate.formats.words import change_text, finding_lines, interval_text, workload_text
+from mmbench.gate.words import change_text, finding_lines, interval_text, workload_text
 from mmbench.record.gate import Finding, GateReport, Verdict
 
 _SUITE = "mmbench gate"

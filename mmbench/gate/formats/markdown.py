@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from mmbench.errors import join_names, printable
-from mmbench.gate.formats.words import (
+from mmbench.gate.words import (
     bounds_text,
     budget_text,
     change_text,

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from mmbench.gate.formats.words import relative
+from mmbench.gate.words import relative
 from mmbench.record.gate import Finding, GateReport, Verdict
 
 _PREFIX = "mmbench_gate"

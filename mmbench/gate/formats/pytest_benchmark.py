@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from mmbench.gate.formats.words import workload_text
+from mmbench.gate.words import workload_text
 from mmbench.record.gate import Finding, GateReport, SideInfo
 
 _VERSION = "5.1.0"  # of pytest-benchmark, whose format this is

@@ -63,6 +63,12 @@ def share(value: float, sign: Literal["+", ""] = "") -> str:
     return f"{100 * value + 0.0:{sign}{form}}%"  # no negative zero
 
 
+def told(finding: Finding) -> str:
+    """A finding in one line: `throughput +5.1% [+4.2%, +6.0%]`."""
+    text = " ".join(part for part in (finding.metric, change_text(finding), interval_text(finding)) if part != MISSING)
+    return f"{text.rstrip()}: {finding.reason}" if finding.reason else text.rstrip()
+
+
 def finding_lines(finding: Finding) -> list[str]:
     """All that is known of a metric, a line each."""
     change = f"{change_text(finding)} {interval_text(finding)}".rstrip()

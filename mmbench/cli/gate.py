@@ -1,0 +1,263 @@
+"""`mmbench gate`: is head slower, larger or worse than base?"""
+
+import os
+import signal
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from mmbench.cli.console import DataOption, JsonOption, PluginOption, console, print_line
+from mmbench.cli.run_options import (
+    DatasetOption,
+    DType,
+    DTypeOption,
+    LimitOption,
+    ModelOption,
+    SplitOption,
+    TaskOption,
+    WeightsOption,
+)
+from mmbench.errors import UsageError, unknown_name
+from mmbench.gate.options import GateOptions, parse_budgets
+from mmbench.gate.workload import Workload
+
+if TYPE_CHECKING:
+    from mmbench.record.gate import Floor, GateReport
+
+DEFAULTS = GateOptions()
+WORKLOAD = Workload("", "")
+
+EXIT_CODES = {"pass": 0, "improvement": 0, "regression": 1, "failure": 1, "inconclusive": 3}
+
+_MEASURE = "How to measure"
+_REPORT = "Reports"
+
+
+def gate(
+    model: ModelOption,
+    task: TaskOption,
+    *,
+    base: Annotated[
+        str | None,
+        typer.Option(
+            "--base",
+            metavar="REF|FOLDER|PYTHON",
+            help="What head is compared with: a git reference, a folder, or an environment's interpreter.",
+        ),
+    ] = None,
+    head: Annotated[str, typer.Option("--head", metavar="REF|FOLDER|PYTHON", help="The change; likewise.")] = ".",
+    metric: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--metric",
+            metavar="NAME,...",
+            help="throughput, latency, data, memory, flops, parameters, or a metric of the task.",
+            show_default="throughput",
+        ),
+    ] = None,
+    budget: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--budget",
+            metavar="5%|METRIC=5%",
+            help="The change that is borne.",
+            show_default="3 % of timings, 2 % of memory, else none",
+        ),
+    ] = None,
+    dataset: DatasetOption = None,
+    split: SplitOption = None,
+    data: DataOption = None,
+    weights: WeightsOption = None,
+    limit: LimitOption = None,
+    batch_size: Annotated[int, typer.Option("--batch-size", help="Samples at a time.")] = WORKLOAD.batch_size,
+    device: Annotated[str, typer.Option("--device", help="cpu, cuda, cuda:1, ...")] = WORKLOAD.device,
+    dtype: DTypeOption = DType.FLOAT32,
+    threads: Annotated[int, typer.Option("--threads", help="PyTorch threads on the CPU.")] = WORKLOAD.threads,
+    plugin: PluginOption = None,
+    pairs: Annotated[
+        int, typer.Option("--pairs", help="Pairs of processes at first.", rich_help_panel=_MEASURE)
+    ] = DEFAULTS.pairs,
+    most_pairs: Annotated[
+        int,
+        typer.Option("--most-pairs", help="At most, while an interval straddles its budget.", rich_help_panel=_MEASURE),
+    ] = DEFAULTS.most_pairs,
+    time_limit: Annotated[
+        float,
+        typer.Option(
+            "--time-limit",
+            metavar="SECONDS",
+            help="No further pair is begun that would end later.",
+            rich_help_panel=_MEASURE,
+        ),
+    ] = DEFAULTS.time_limit_s,
+    patience: Annotated[
+        float,
+        typer.Option(
+            "--patience", metavar="SECONDS", help="A worker that is silent for longer hangs.", rich_help_panel=_MEASURE
+        ),
+    ] = DEFAULTS.patience_s,
+    calibrate: Annotated[
+        bool,
+        typer.Option(
+            "--calibrate",
+            help="Measure head against itself, and keep this runner's noise floor.",
+            rich_help_panel=_MEASURE,
+        ),
+    ] = False,
+    floor: Annotated[
+        Path | None,
+        typer.Option(
+            "--floor",
+            metavar="FILE",
+            help="Where the noise floor is kept.",
+            show_default="in the user's cache, by runner and workload",
+            rich_help_panel=_MEASURE,
+        ),
+    ] = None,
+    report: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--report",
+            metavar="KIND=FILE",
+            help="Write a report, too: markdown, junit, json, pytest-benchmark, github-bigger, github-smaller, "
+            "bencher, openmetrics, history; several times.",
+            rich_help_panel=_REPORT,
+        ),
+    ] = None,
+    json: JsonOption = False,
+) -> None:
+    """Compare a change with what was before it, both live on this machine, and fail where it costs more than is borne.
+
+    Exit codes: 0 pass or improvement, 1 regression or failure of head, 2 wrong usage, 3 inconclusive, 4 base or the
+    harness failed.
+    """
+    options = GateOptions(
+        metrics=_metrics(metric),
+        budgets=parse_budgets(budget or []),
+        pairs=pairs,
+        most_pairs=max(most_pairs, pairs),
+        time_limit_s=time_limit,
+        patience_s=patience,
+    )
+    workload = Workload(
+        model,
+        task,
+        dataset,
+        split,
+        data=_path(data),
+        weights=_path(weights),
+        plugins=tuple(map(str, plugin or ())),
+        limit=limit,
+        batch_size=batch_size,
+        device=device,
+        dtype=dtype.value,
+        threads=threads,
+    )
+    if calibrate and base is not None:
+        raise UsageError("--calibrate measures head against itself; leave out --base")
+    if not calibrate and base is None:
+        raise UsageError("--base is missing: what shall head be compared with? A git reference, a folder or a python")
+    reports = _reports(report or [])
+    from mmbench.gate.floor import default_path, load_floor
+
+    place = floor or default_path(workload)
+    with _ended_by_signals():
+        if base is None:
+            _calibrate(head, workload, options, place)
+            return
+        found = _gate(base, head, workload, options, load_floor(place, workload))
+    _write(found, reports)
+    if json:
+        typer.echo(found.to_json(), nl=False)
+    else:
+        from mmbench.cli.gate_report import print_gate
+
+        print_gate(found, console())
+    raise typer.Exit(EXIT_CODES[found.verdict])
+
+
+def _gate(base: str, head: str, workload: Workload, options: GateOptions, floor: "Floor | None") -> "GateReport":
+    from mmbench.cli.gate_lines import GateLines
+    from mmbench.gate.gate import gate as measure
+
+    with GateLines(console(stderr=True)) as lines:
+        return measure(base, head, workload, options, floor=floor, progress=lines)
+
+
+def _calibrate(head: str, workload: Workload, options: GateOptions, place: Path) -> None:
+    from mmbench.cli.gate_lines import GateLines
+    from mmbench.gate.floor import save_floor
+    from mmbench.gate.gate import calibrate
+
+    with GateLines(console(stderr=True)) as lines:
+        found = calibrate(head, workload, options, progress=lines)
+    save_floor(found, place)
+    for name, value in found.floors.items():
+        print_line("noise floor", "bold", f"{name} {value:.2%}, from {found.pairs} pairs of the same code")
+    print_line("wrote", "green", str(place))
+
+
+def _metrics(texts: Sequence[str] | None) -> tuple[str, ...]:
+    names = [name.strip() for text in texts or () for name in text.split(",")]
+    if not all(names):
+        raise UsageError("--metric expects names with a comma between them")
+    return tuple(names) or DEFAULTS.metrics
+
+
+def _path(path: Path | None) -> str | None:
+    return None if path is None else str(path)
+
+
+def _reports(texts: Sequence[str]) -> list[tuple[str, Path]]:
+    """What `--report` says.
+
+    Raises:
+        UsageError: not KIND=FILE, no such kind, or a folder that is not there.
+    """
+    from mmbench.gate.formats.writers import FORMATS, HISTORY
+
+    found = []
+    for text in texts:
+        kind, equals, file = text.partition("=")
+        if not (equals and file):
+            raise UsageError(f"--report takes KIND=FILE, as junit=gate.xml, not {text!r}")
+        if kind not in (*FORMATS, HISTORY):
+            raise unknown_name("kind of --report", kind, (*FORMATS, HISTORY))
+        if not Path(file).absolute().parent.is_dir():
+            raise UsageError(f"cannot write {file}: there is no folder {Path(file).parent}")
+        found.append((kind, Path(file)))
+    return found
+
+
+def _write(found: "GateReport", reports: Sequence[tuple[str, Path]]) -> None:
+    """Write what was asked for, and append to the summary of a job of GitHub Actions, where it runs in one."""
+    from mmbench.gate.formats.writers import write_report
+
+    for kind, path in reports:
+        write_report(kind, path, found)
+        print_line("wrote", "green", str(path))
+    summary = os.environ.get("GITHUB_STEP_SUMMARY")
+    if summary:
+        from mmbench.gate.formats.markdown import to_markdown
+
+        with Path(summary).open("a", encoding="utf-8") as file:
+            file.write(to_markdown(found))
+
+
+@contextmanager
+def _ended_by_signals() -> Iterator[None]:
+    """Let a signal that asks to end it unwind the stack, so that worktrees and workers go."""
+
+    def stop(number: int, _: FrameType | None) -> None:
+        raise SystemExit(128 + number)
+
+    before = {number: signal.signal(number, stop) for number in (signal.SIGTERM, signal.SIGHUP)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

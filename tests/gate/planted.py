@@ -1,0 +1,97 @@
+"""A plugin for the tests of the gate: a model that is as slow, and errs, as `planted.json` beside it says."""
+
+import json
+import os
+import signal
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+
+from mmbench import DatasetCard, Sample, register, stage
+from mmbench.model import Batch
+from mmbench_tasks.vqa.task import VQA
+
+PLANTED = json.loads(Path(__file__).with_name("planted.json").read_text(encoding="utf-8"))
+
+
+@register("task", "planted")
+class Planted(VQA):
+    """200 questions with the answer in them."""
+
+    card = replace(VQA.card, name="planted", datasets=("planted",), floors=())
+
+    def load(self, dataset, split):
+        words = ("red", "green")
+        return [
+            Sample(f"{split}/{n}", {"text": f"is it {words[n % 2]}?"}, target=words[n % 2])
+            for n in range(PLANTED.get("samples", 200))
+        ]
+
+
+register("dataset", "planted")(
+    DatasetCard(
+        name="planted",
+        tasks=("planted",),
+        title="questions in memory",
+        format="memory",
+        source={"kind": "generated"},
+        revision=PLANTED.get("revision", "1"),
+        splits={},
+        default_split="test",
+        train_split="train",
+        licence="CC0-1.0",
+        modalities=("text",),
+        metrics=("accuracy",),
+    )
+)
+
+
+@register("model", "planted")
+class Model:
+    """Reads the answer from the question."""
+
+    name = "planted"
+    modalities = ("text",)
+    labels = ("red", "green")
+    calls = 0
+
+    @classmethod
+    def open(cls, name):
+        if PLANTED.get("fails_to_open"):
+            raise RuntimeError("planted: it cannot be opened")
+        return cls()
+
+    @classmethod
+    def create(cls, name, modalities, samples):
+        return cls()
+
+    @classmethod
+    def restore(cls, name, config):
+        return cls()
+
+    def collate(self, samples):
+        time.sleep(PLANTED.get("collate_s", 0.002))
+        red = torch.tensor([1.0 if "red" in sample.inputs["text"] else -1.0 for sample in samples])
+        return Batch(len(samples), {"text": red}, {"text": torch.ones(len(samples), dtype=torch.bool)})
+
+    def classify(self, batch):
+        Model.calls += 1
+        if Model.calls == 1:
+            time.sleep(PLANTED.get("first_s", 0.0))
+        if Model.calls == PLANTED.get("crashes_at"):
+            raise ValueError("planted: it crashes")
+        if Model.calls == PLANTED.get("aborts_at"):
+            os.abort()
+        if Model.calls == PLANTED.get("killed_at"):
+            os.kill(os.getpid(), signal.SIGKILL)
+        if Model.calls == PLANTED.get("hangs_at"):
+            time.sleep(1000)
+        with stage("read"):
+            time.sleep(PLANTED.get("read_s", 0.002))
+        with stage("tell"):
+            time.sleep(PLANTED.get("tell_s", 0.002))
+        red = batch.inputs["text"].clone()
+        red[: PLANTED.get("wrong", 0)] *= -1
+        return torch.stack([red, -red], dim=1)

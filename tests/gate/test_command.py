@@ -1,0 +1,138 @@
+"""`mmbench gate` as a command: exit codes, reports, what is refused, and what is left behind when it is ended."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+from filelock import FileLock
+
+from mmbench.cli import main
+from mmbench.gate.floor import default_path, load_floor, save_floor
+from mmbench.gate.workload import Workload
+from mmbench.record.gate import Floor, GateReport
+
+WORDS = ["--model", "planted", "--task", "planted", "--plugin", "model.py", "--batch-size", "8"]
+WORKLOAD = Workload("planted", "planted", plugins=("model.py",), batch_size=8)
+
+
+@pytest.fixture
+def work(tmp_path, monkeypatch):
+    """A working directory of its own, with its own cache."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(tmp_path / "summary.md"))
+    return tmp_path
+
+
+def test_a_regression_has_exit_code_1_and_every_report(work, plant, capsys):
+    plant(work / "a base")
+    plant(work / "a head", read_s=0.006)
+    arguments = ["gate", *WORDS, "--base", "a base", "--head", "a head", "--budget", "5%", "--most-pairs", "3"]
+    reports = ["--report", "junit=gate.xml", "--report", "json=gate.json", "--report", "history=history.csv"]
+    assert main([*arguments, *reports]) == 1
+    shown = capsys.readouterr()
+    assert shown.out.startswith("regression throughput +")
+    assert "planted on planted: head a head against base a base" in shown.out
+    assert "slower: the model (read); the data pipeline and the start are not" in shown.out
+    assert "mmbench gate --calibrate" in shown.out
+    assert [line.split(": ")[-1] for line in shown.err.splitlines()] == ["gate.xml", "gate.json", "history.csv"]
+    assert ElementTree.parse("gate.xml").find(".//failure") is not None  # noqa: S314  # our own
+    report = GateReport.model_validate_json(Path("gate.json").read_text(encoding="utf-8"))
+    assert (report.verdict, report.findings[0].budget) == ("regression", 0.05)
+    assert len(Path("history.csv").read_text(encoding="utf-8").splitlines()) == 2
+    assert Path("summary.md").read_text(encoding="utf-8").startswith("**mmbench gate: regression.**")
+
+
+def test_a_floor_above_the_budget_is_inconclusive(work, plant, capsys):
+    plant(work / "same")
+    path = default_path(WORKLOAD)
+    assert path.is_relative_to(work / "cache" / "mmbench" / "gate")
+    runner, _, key = path.stem.partition("-")
+    floor = Floor(runner=runner, workload=key, created="2026-11-27T00:00:00Z", pairs=3, floors={"throughput": 0.9})
+    save_floor(floor, path)
+    assert load_floor(path, WORKLOAD) == floor
+    assert load_floor(path, Workload("other", "planted")) is None
+    words = ["gate", *WORDS, "--base", "same", "--head", "same", "--most-pairs", "3", "--json"]
+    assert main(words) == 3
+    report = json.loads(capsys.readouterr().out)
+    assert report["reason"].endswith("the noise floor of this runner, 90.0%, exceeds the budget, 3.0%")
+    path.write_text("{}")
+    assert main(words) == 2
+    assert "holds no noise floor: make it again with --calibrate" in capsys.readouterr().err
+
+
+def test_what_fails_and_whose_fault_it_is(work, plant, capsys):
+    plant(work / "good")
+    plant(work / "bad", crashes_at=1)
+    assert main(["gate", *WORDS, "--base", "good", "--head", "bad"]) == 1
+    assert capsys.readouterr().out.startswith("failure ValueError: planted: it crashes")
+    assert main(["gate", *WORDS, "--base", "bad", "--head", "good"]) == 4
+    assert capsys.readouterr().err == "error: base: ValueError: planted: it crashes\n"
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ([], "--base is missing: what shall head be compared with? A git reference, a folder or a python"),
+        (["--base", "x", "--calibrate"], "--calibrate measures head against itself; leave out --base"),
+        (["--base", "nowhere"], "--base 'nowhere' is no folder and no interpreter, and this is no git repository"),
+        (["--base", ".", "--budget", "five"], "--budget takes 5%, 0.05 or METRIC=5%, not 'five'"),
+        (["--base", ".", "--metric", "latency,"], "--metric expects names with a comma between them"),
+        (["--base", ".", "--report", "gate.xml"], "--report takes KIND=FILE, as junit=gate.xml, not 'gate.xml'"),
+        (["--base", ".", "--report", "junti=a.xml"], "unknown kind of --report 'junti'; did you mean 'junit'?"),
+        (["--base", ".", "--report", "junit=no/a.xml"], "cannot write no/a.xml: there is no folder no"),
+        (["--base", ".", "--pairs", "0"], "--pairs must be at least 1, not 0"),
+    ],
+)
+def test_mistakes_are_refused_before_anything_runs(work, capsys, words, message):
+    assert main(["gate", *WORDS, *words]) == 2
+    assert capsys.readouterr().err == f"error: {message}\n"
+
+
+def test_a_second_gate_waits_for_the_first(work, plant, capsys, monkeypatch):
+    monkeypatch.setattr("tempfile.tempdir", str(work))
+    plant(work / "same")
+    with FileLock(work / f"mmbench-gate-{os.getuid()}.lock"):
+        assert main(["gate", *WORDS, "--base", "same", "--head", "same", "--time-limit", "1"]) == 4
+    assert capsys.readouterr().err.splitlines() == [
+        "note: another gate measures on this machine; waiting for it",
+        "error: another gate still measures on this machine after 1 s",
+    ]
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_what_is_ended_leaves_nothing_behind(work, plant, git, number):
+    plant(work / "project", hangs_at=1)
+    project = work / "project"
+    git(project, "init", "--quiet", "--initial-branch=main")
+    git(project, "add", ".")
+    git(project, "commit", "--quiet", "--message", "one")
+    (work / "tmp").mkdir()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "mmbench", "gate", *WORDS, "--base", "main"],
+        cwd=project,
+        env={**os.environ, "TMPDIR": str(work / "tmp")},
+        stderr=subprocess.DEVNULL,
+    )
+    end = time.monotonic() + 60
+    while len(_workers(process.pid)) < 2 and time.monotonic() < end:
+        time.sleep(0.1)
+    workers = _workers(process.pid)
+    assert len(workers) == 2
+    process.send_signal(number)
+    process.wait(30)
+    assert not any(Path(f"/proc/{pid}").exists() for pid in workers)
+    assert [path.suffix for path in (work / "tmp").iterdir()] == [".lock"]
+    assert len(git(project, "worktree", "list").splitlines()) == 1
+
+
+def _workers(parent):
+    """Workers of a gate that have begun."""
+    found = subprocess.run(["pgrep", "-P", str(parent), "-f", "start.py"], capture_output=True, text=True, check=False)
+    return found.stdout.split()

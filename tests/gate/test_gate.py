@@ -1,0 +1,163 @@
+"""Gates of planted models, each in folders of their own and live processes: what differs is found, and named."""
+
+import json
+import os
+import subprocess
+
+import pytest
+
+from mmbench.errors import HarnessError, UsageError
+from mmbench.gate.gate import GateProgress, calibrate, gate
+from mmbench.gate.options import GateOptions
+from mmbench.gate.workload import Workload
+from mmbench.record.gate import Verdict
+
+PLUGIN = "model.py"
+WORKLOAD = Workload("planted", "planted", plugins=(PLUGIN,), batch_size=8)
+QUICK = {"pairs": 3, "most_pairs": 3, "blocks": 4, "chunk_s": 0.01, "patience_s": 60.0}
+
+
+@pytest.fixture
+def compared(tmp_path, monkeypatch, plant):
+    """Gate two planted sides: `compared({}, {"read_s": 0.004}, metrics=("throughput",), pairs=2)`."""
+    monkeypatch.chdir(tmp_path)
+
+    def run(base, head, workload=WORKLOAD, progress=None, **given):
+        sides = [str(plant(tmp_path / name, **planted)) for name, planted in (("base", base), ("head", head))]
+        return gate(*sides, workload, GateOptions(**(QUICK | given)), progress=progress)
+
+    yield run
+    alive = subprocess.run(["pgrep", "-f", "mmbench/gate/start.py"], capture_output=True, text=True, check=False).stdout
+    own = [pid for pid in alive.split() if _parent(pid) == os.getpid()]
+    assert not own, "a worker was left behind"
+    assert not list(tmp_path.glob("mmbench-gate-*"))
+
+
+def _parent(pid):
+    try:
+        return int(open(f"/proc/{pid}/stat").read().rpartition(")")[2].split()[1])  # noqa: PTH123
+    except OSError:
+        return None
+
+
+def slower(report):
+    return {(place.group, place.name) for place in report.places if place.slower}
+
+
+def test_a_stage_that_takes_twice_as_long_is_a_regression_and_is_named(compared):
+    told = []
+
+    class Progress(GateProgress):
+        def pair(self, number, most):
+            told.append((number, most))
+
+    report = compared({}, {"read_s": 0.004}, progress=Progress(), metrics=("throughput", "latency"))
+    assert report.verdict is Verdict.REGRESSION
+    throughput, latency = report.findings
+    assert (throughput.metric, latency.metric) == ("throughput", "latency")
+    for finding in report.findings:
+        assert finding.verdict is Verdict.REGRESSION
+        assert finding.change.low > finding.budget
+        assert 0.3 < finding.change.value < 0.6  # 6 ms and a little by 4 ms and a little
+        assert [len(blocks) for blocks in finding.head_s] == [4, 4, 4]
+    assert throughput.higher_is_better
+    assert throughput.head < throughput.base < 8 / 0.004
+    assert 0.006 < latency.head < 0.012
+    assert report.reason.startswith("throughput +")
+    assert slower(report) == {("model", "read")}
+    assert told == [(1, 3), (2, 3), (3, 3)]
+    assert report.answers.samples == 64
+    assert report.answers.differ == 0
+    assert json.loads(report.to_json())["base"]["label"].endswith("base")
+    assert report.workload["plugins"] == [PLUGIN]
+
+
+def test_a_faster_model_is_an_improvement(compared):
+    report = compared({"read_s": 0.004}, {})
+    assert report.verdict is Verdict.IMPROVEMENT
+    assert report.findings[0].change.high < -0.03
+
+
+def test_slower_data_are_told_apart_from_the_model(compared):
+    report = compared({}, {"collate_s": 0.004}, metrics=("throughput", "data"), budgets={"throughput": 0.5})
+    verdicts = {finding.metric: finding.verdict for finding in report.findings}
+    assert verdicts == {"throughput": Verdict.PASS, "data": Verdict.REGRESSION}
+    assert slower(report) == {("data", "collate")}
+
+
+def test_a_slower_first_call_is_told_apart_and_is_no_regression(compared):
+    report = compared({}, {"first_s": 1.0}, budgets={"": 0.5})
+    assert report.verdict is Verdict.PASS
+    assert slower(report) == {("start", "first call")}
+
+
+def test_wrong_answers_are_a_failure_and_no_speed(compared):
+    report = compared({}, {"wrong": 3, "read_s": 0.0})
+    assert report.verdict is Verdict.FAILURE
+    assert report.reason.startswith("answers otherwise than base to 24 of 64 samples (sample 0: 'red' in base, 'green'")
+    assert report.findings == report.places == []
+    assert report.answers.differ == 24
+
+
+def test_where_a_quality_is_gated_it_judges_the_answers(compared):
+    report = compared({}, {"wrong": 3}, metrics=("accuracy",))
+    (finding,) = report.findings
+    assert finding.verdict is report.verdict is Verdict.REGRESSION
+    assert (finding.base, finding.head) == (1.0, 0.625)
+    assert finding.change.value == pytest.approx(0.375)
+    assert finding.change.low > 0
+    same = compared({}, {}, metrics=("accuracy", "parameters"))
+    assert [(each.verdict, each.change.value) for each in same.findings] == [(Verdict.PASS, 0.0)] * 2
+    assert same.findings[0].change.method == "rows are the same"
+
+
+@pytest.mark.parametrize(
+    ("planted", "reason"),
+    [
+        ({"crashes_at": 2}, "ValueError: planted: it crashes"),
+        ({"aborts_at": 2}, "crashed with SIGABRT"),
+        ({"fails_to_open": True}, "RuntimeError: planted: it cannot be opened"),
+        ({"revision": "2"}, "does not run the same as base: revision 2, not 1"),
+        ({"samples": 100}, "does not run the same as base: samples 100, not 200"),
+    ],
+)
+def test_what_head_does_wrong_is_its_failure(compared, planted, reason):
+    report = compared({}, planted)
+    assert (report.verdict, report.reason) == (Verdict.FAILURE, reason)
+
+
+@pytest.mark.parametrize("hangs_at", [1, 60])
+def test_a_head_that_hangs_is_ended(compared, hangs_at):
+    report = compared({}, {"hangs_at": hangs_at}, patience_s=12.0)
+    assert report.verdict is Verdict.FAILURE
+    assert report.reason.startswith("hangs: no answer to '")
+    assert report.reason.endswith("' within 12 s")
+
+
+def test_what_base_does_wrong_is_an_error(compared):
+    with pytest.raises(HarnessError, match="base: ValueError: planted: it crashes"):
+        compared({"crashes_at": 2}, {})
+    with pytest.raises(UsageError, match="unknown model 'plantde'; did you mean 'planted'"):
+        compared({}, {}, workload=Workload("plantde", "planted", plugins=(PLUGIN,)))
+
+
+def test_a_worker_that_is_killed_from_outside_is_no_verdict(compared):
+    with pytest.raises(HarnessError, match=r"head: its process was killed from outside \(SIGKILL\)"):
+        compared({}, {"killed_at": 60})
+
+
+def test_too_few_pairs_in_the_time_are_inconclusive(compared):
+    report = compared({}, {"read_s": 0.01}, time_limit_s=1.0)
+    assert report.verdict is Verdict.INCONCLUSIVE
+    assert report.findings[0].reason == "1 of 3 pairs were made in the time for it"
+
+
+def test_a_floor_is_what_the_same_code_seems_to_change(plant, tmp_path, monkeypatch):
+    monkeypatch.setattr("mmbench.gate.gate.CALIBRATION_PAIRS", 3)
+    side = str(plant(tmp_path / "same"))
+    floor = calibrate(side, WORKLOAD, GateOptions(**(QUICK | {"metrics": ("throughput", "memory")})))
+    assert floor.pairs == 3
+    assert set(floor.floors) == {"throughput"}
+    assert 0 < floor.floors["throughput"] < 0.5
+    with pytest.raises(UsageError, match="there is noise to calibrate in timings only"):
+        calibrate(side, WORKLOAD, GateOptions(("memory",)))
