@@ -13,6 +13,7 @@ from typing import Annotated, Any
 
 import typer
 
+from mmbench.cli.bisect import bisect
 from mmbench.cli.compare import compare
 from mmbench.cli.console import print_line
 from mmbench.cli.diagnose import diagnose
@@ -25,6 +26,7 @@ from mmbench.cli.profile import profile
 from mmbench.cli.score import score
 from mmbench.cli.show import show
 from mmbench.cli.train import train
+from mmbench.cli.trend import trend
 from mmbench.data.noise_summaries import told_noises
 from mmbench.engine.processes import let_first_speak
 from mmbench.errors import HarnessError, MMBenchError
@@ -47,6 +49,8 @@ app.command("leaderboard")(leaderboard)
 app.command("compare")(compare)
 app.command("diagnose", epilog=told_noises())(diagnose)
 app.command("gate")(gate)
+app.command("bisect")(bisect)
+app.command("trend")(trend)
 app.command("list")(list_)
 app.command("show")(show)
 app.command("doctor")(doctor)

@@ -165,7 +165,7 @@ def gate(
     from mmbench.gate.floor import default_path, load_floor
 
     place = floor or default_path(workload)
-    with _ended_by_signals():
+    with ended_by_signals():
         if base is None:
             _calibrate(head, workload, options, place)
             return
@@ -249,7 +249,7 @@ def _write(found: "GateReport", reports: Sequence[tuple[str, Path]]) -> None:
 
 
 @contextmanager
-def _ended_by_signals() -> Iterator[None]:
+def ended_by_signals() -> Iterator[None]:
     """Let a signal that asks to end it unwind the stack, so that worktrees and workers go."""
 
     def stop(number: int, _: FrameType | None) -> None:

@@ -35,13 +35,21 @@ class GateLines(GateProgress):
 
     def note(self, message: str) -> None:
         """Print it."""
-        self._console.print(escape(printable(f"note: {message}")), soft_wrap=True)
+        self.line(f"note: {message}")
 
     def pair(self, number: int, most: int) -> None:
         """Show it on a terminal."""
-        if self._status is not None:
-            self._status.update(escape(printable(f"pair {number} of at most {most}{self._known}")))
+        self.tell(f"pair {number} of at most {most}{self._known}")
 
     def found(self, findings: Sequence[Finding]) -> None:
         """Show it beside the next pair."""
         self._known = f"; so far {'; '.join(map(told, findings))}"
+
+    def line(self, text: str) -> None:
+        """Print a line."""
+        self._console.print(escape(printable(text)), soft_wrap=True)
+
+    def tell(self, text: str) -> None:
+        """Show on a terminal what runs now."""
+        if self._status is not None:
+            self._status.update(escape(printable(text)))

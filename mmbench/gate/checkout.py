@@ -49,6 +49,20 @@ class Repository:
         names = _git(self.top, "for-each-ref", "--format=%(refname:short)").stdout.split()
         raise unknown_name("git reference", reference, names)
 
+    def first_parents(self, first: str, last: str) -> list[str]:
+        """The commits after `first` up to `last`, oldest first, of merges along the first parents.
+
+        Raises:
+            UsageError: `first` is not on that way.
+        """
+        found = _git(self.top, "rev-list", "--first-parent", "--reverse", f"{first}..{last}")
+        commits = found.stdout.split()
+        if commits:
+            parents = _git(self.top, "rev-parse", "--verify", "--quiet", f"{commits[0]}^1")
+            if parents.stdout.strip() != first:
+                raise UsageError(f"{first[:10]} is not on the way of first parents that leads to {last[:10]}")
+        return commits
+
     def dirty(self) -> bool:
         """Whether tracked files differ from the commit that is checked out."""
         return bool(_git(self.top, "status", "--porcelain", "--untracked-files=no").stdout.strip())

@@ -17,10 +17,13 @@ def relative(finding: Finding) -> bool:
 
 
 def value_text(finding: Finding, value: float | None) -> str:
-    """A value of base or head with its unit: `1,280.5 samples/s`, `4.00 ms`, `12.3 MB`."""
-    if value is None:
-        return MISSING
-    match finding.unit:
+    """A value of base or head with its unit."""
+    return MISSING if value is None else amount_text(finding.unit, value)
+
+
+def amount_text(unit: str, value: float) -> str:
+    """A number with its unit: `1,280.5 samples/s`, `4.00 ms`, `12.3 MB`."""
+    match unit:
         case "s":
             return duration(value)
         case "s/batch":
@@ -31,7 +34,7 @@ def value_text(finding: Finding, value: float | None) -> str:
             return f"{value:,.0f}"
         case "FLOP/sample":
             return si(value, "FLOP/sample")
-        case unit:
+        case _:
             return f"{number(value)} {printable(unit)}".rstrip()
 
 

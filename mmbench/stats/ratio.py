@@ -44,6 +44,32 @@ def ratio_of(
     Raises:
         ValueError: there is no pair, or one without blocks.
     """
+    drawn = _resampled(pairs, resamples, seed)
+    low, high = np.quantile(drawn, [(1 - level) / 2, (1 + level) / 2])
+    value = float(np.mean([np.median(blocks) for blocks in pairs]))
+    # Percentiles of a few medians may lie to one side of the value that they are about.
+    low, high = min(low, value), max(high, value)
+    found = np.exp([value, low, high])
+    return Ratio(float(found[0]), float(found[1]), float(found[2]), level, len(pairs), sum(map(len, pairs)))
+
+
+def share_above(
+    pairs: Sequence[NDArray[np.float64]], threshold: float, *, resamples: int = RESAMPLES, seed: int = 0
+) -> float:
+    """The share of resamples whose log-ratio is above a threshold: how sure it is that the ratio is.
+
+    Raises:
+        ValueError: as `ratio_of`.
+    """
+    return float(np.mean(_resampled(pairs, resamples, seed) > threshold))
+
+
+def _resampled(pairs: Sequence[NDArray[np.float64]], resamples: int, seed: int) -> NDArray[np.float64]:
+    """Log-ratios of resamples [R]: pairs drawn, and of each drawn pair its blocks.
+
+    Raises:
+        ValueError: there is no pair, or one without blocks.
+    """
     if not pairs or not all(len(pair) for pair in pairs):
         raise ValueError("a ratio needs pairs, and each pair blocks")
     rng = np.random.default_rng(seed)
@@ -53,9 +79,5 @@ def ratio_of(
         places = np.nonzero(drawn == number)
         draws = rng.integers(len(blocks), size=(len(places[0]), len(blocks)))
         medians[places] = np.median(blocks[draws], axis=1)
-    low, high = np.quantile(medians.mean(axis=1), [(1 - level) / 2, (1 + level) / 2])
-    value = float(np.mean([np.median(blocks) for blocks in pairs]))
-    # Percentiles of a few medians may lie to one side of the value that they are about.
-    low, high = min(low, value), max(high, value)
-    found = np.exp([value, low, high])
-    return Ratio(float(found[0]), float(found[1]), float(found[2]), level, len(pairs), sum(map(len, pairs)))
+    found: NDArray[np.float64] = medians.mean(axis=1)
+    return found

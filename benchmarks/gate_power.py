@@ -1,0 +1,184 @@
+"""How often `mmbench gate` is right: the same code against itself, and against itself with real extra work.
+
+A trial is a whole gate of two folders with the same code, of which one does further products of matrices in each
+iteration; how many make up 5 or 10 % of an iteration is measured by turns first. `--neighbour` keeps one core busy with
+another process meanwhile. Each trial is a line of JSON in OUTPUT, so a study that was ended goes on where it was.
+`--pytest-benchmark` lets pytest-benchmark judge the same sides: a run of each, and `--benchmark-compare-fail=mean:5%`.
+`--summary FILE...` prints the table of finished trials.
+
+Must hold: of the same code at most 1 % regressions; 5 % more work found in 95 % of trials on an idle machine and in
+90 % beside a neighbour, 10 % always; 10 % less work is an improvement; the median time to a verdict below a minute.
+"""
+
+import argparse
+import json
+import subprocess
+import sys
+import tempfile
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from shutil import copy, rmtree
+from statistics import median
+from time import perf_counter
+
+import torch
+from quality import parser, prepare
+
+from mmbench.gate.gate import gate
+from mmbench.gate.options import GateOptions
+from mmbench.gate.workload import Workload
+
+PLUGIN = Path(__file__).with_name("gate_plugin.py")
+WORKLOAD = Workload("film", "vqa", plugins=(PLUGIN.name,), limit=512)
+NEIGHBOUR = "import torch; torch.set_num_threads(1); a = torch.randn(256, 256)\nwhile True: a @ a"
+ROUNDS = 400
+
+BENCHMARK = """
+from pathlib import Path
+from mmbench.gate.live import Live
+from mmbench.gate.workload import Workload
+import torch
+
+
+def test_throughput(benchmark):
+    workload = Workload(**{workload!r})
+    with torch.inference_mode():
+        live = Live(workload, least_s=0.5, most_s=5.0)
+        benchmark(live.chunk, "throughput", 1)
+"""
+
+
+def main() -> None:
+    """Run the trials that are missing, or print what the finished ones say."""
+    options = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    options.add_argument("--extra", type=float, default=0.0, metavar="SHARE", help="of head's work; below 0: of base's")
+    options.add_argument("--trials", type=int, default=200)
+    options.add_argument("--neighbour", action="store_true", help="keep another process busy meanwhile")
+    options.add_argument("--budget", type=float, default=GateOptions().budget("throughput"))
+    options.add_argument("--pytest-benchmark", action="store_true", help="judge by pytest-benchmark instead")
+    options.add_argument("--products", type=int, help="of the extra work, where that was measured before")
+    options.add_argument("--output", type=Path, help="finished trials, a line each")
+    options.add_argument("--summary", type=Path, nargs="+", metavar="FILE")
+    chosen = options.parse_args()
+    if chosen.summary:
+        for path in chosen.summary:
+            print(summary(path))
+        return
+    if chosen.output is None:
+        options.error("--output is missing")
+    products = chosen.products
+    if products is None:
+        products = products_for(abs(chosen.extra)) if chosen.extra else 0
+    run(chosen, products)
+
+
+def run(chosen: argparse.Namespace, products: int) -> None:
+    """All trials that the output lacks."""
+    done = len(chosen.output.read_text(encoding="utf-8").splitlines()) if chosen.output.exists() else 0
+    with tempfile.TemporaryDirectory() as scratch, neighbour(wanted=chosen.neighbour):
+        base = write_side(Path(scratch) / "base", products if chosen.extra < 0 else 0)
+        head = write_side(Path(scratch) / "head", products if chosen.extra > 0 else 0)
+        judge = by_pytest_benchmark if chosen.pytest_benchmark else by_gate
+        for number in range(done, chosen.trials):
+            found = judge(base, head, chosen.budget)
+            found |= {"extra": chosen.extra, "products": products, "neighbour": chosen.neighbour}
+            with chosen.output.open("a", encoding="utf-8") as file:
+                file.write(json.dumps(found) + "\n")
+            print(f"{number + 1} of {chosen.trials}: {found['verdict']} in {found['seconds']:.0f} s", flush=True)
+
+
+def write_side(folder: Path, products: int) -> Path:
+    """A folder with the plugin and how much more it does."""
+    folder.mkdir()
+    copy(PLUGIN, folder)
+    (folder / "extra.json").write_text(json.dumps({"products": products}), encoding="utf-8")
+    return folder
+
+
+def by_gate(base: Path, head: Path, budget: float) -> dict[str, object]:
+    """One gate."""
+    report = gate(str(base), str(head), WORKLOAD, GateOptions(budgets={"": budget}))
+    (finding,) = report.findings or [None]
+    change = finding.change if finding else None
+    return {
+        "judge": f"gate at {budget:.1%}",
+        "verdict": report.verdict.value,
+        "reason": report.reason,
+        "seconds": report.seconds,
+        "change": None if change is None else change.model_dump(exclude={"method"}),
+        "base_s": finding.base_s if finding else None,
+        "head_s": finding.head_s if finding else None,
+    }
+
+
+def by_pytest_benchmark(base: Path, head: Path, budget: float) -> dict[str, object]:
+    """A run of each side, one after the other, and what pytest-benchmark says of the second."""
+    begun = perf_counter()
+    codes = []
+    for side in (base, head):
+        text = BENCHMARK.format(workload=asdict(WORKLOAD))
+        (side / "test_speed.py").write_text(text, encoding="utf-8")
+        storage = f"--benchmark-storage={base.parent / 'stored'}"
+        against = ["--benchmark-compare=0001", "--benchmark-compare-fail=mean:5%"]
+        words = ["--benchmark-save=base"] if side is base else against
+        command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", storage, *words, "test_speed.py"]
+        codes.append(subprocess.run(command, cwd=side, capture_output=True, check=False).returncode)  # noqa: S603
+    rmtree(base.parent / "stored")
+    verdict = "failure" if codes[0] else "regression" if codes[1] else "pass"
+    return {"judge": "pytest-benchmark at mean:5%", "verdict": verdict, "seconds": perf_counter() - begun}
+
+
+@contextmanager
+def neighbour(*, wanted: bool) -> Iterator[None]:
+    """A process that keeps one core busy."""
+    if not wanted:
+        yield
+        return
+    process = subprocess.Popen([sys.executable, "-c", NEIGHBOUR])  # noqa: S603
+    try:
+        yield
+    finally:
+        process.kill()
+        process.wait()
+
+
+def products_for(share: float) -> int:
+    """How many products take that share of an iteration, both timed by turns."""
+    prepared = prepare(parser("").parse_args([]), 512)
+    batch = prepared.model.collate([prepared.samples[index] for index in range(64)])
+    left, right, out = torch.randn(3, 64, 64).unbind()
+    iterations, products = [], []
+    with torch.inference_mode():
+        for _ in range(ROUNDS):
+            begun = perf_counter()
+            prepared.model.classify(batch)
+            between = perf_counter()
+            for _ in range(100):
+                torch.mm(left, right, out=out)
+            iterations.append(between - begun)
+            products.append((perf_counter() - between) / 100)
+    found = round(share * median(iterations) / median(products))
+    print(f"{share:.0%} of {1e3 * median(iterations):.2f} ms: {found} products of {1e6 * median(products):.1f} us")
+    return found
+
+
+def summary(path: Path) -> str:
+    """One line: what was judged, how often which verdict, and how long it took."""
+    rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    counts = Counter(row["verdict"] for row in rows)
+    told = ", ".join(f"{verdict} {count}" for verdict, count in counts.most_common())
+    where = "beside a neighbour" if rows[0]["neighbour"] else "idle"
+    changes = [row["change"]["value"] for row in rows if row.get("change")]
+    median_change = f"; median change {median(changes):+.2%}" if changes else ""
+    seconds: Sequence[float] = [row["seconds"] for row in rows]
+    return (
+        f"{rows[0]['judge']}, {rows[0]['extra']:+.0%} work, {where}: {len(rows)} trials, {told}{median_change}; "
+        f"median {median(seconds):.0f} s"
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,121 @@
+"""`mmbench bisect`: the commit that made a model slower."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+
+from mmbench.cli.console import DataOption, JsonOption, PluginOption, console
+from mmbench.cli.gate import ended_by_signals
+from mmbench.cli.run_options import (
+    DatasetOption,
+    DType,
+    DTypeOption,
+    LimitOption,
+    ModelOption,
+    SplitOption,
+    TaskOption,
+    WeightsOption,
+)
+from mmbench.errors import printable
+from mmbench.gate.options import GateOptions, parse_budgets
+from mmbench.gate.workload import Workload
+
+if TYPE_CHECKING:
+    from mmbench.gate.bisect import Found
+
+DEFAULTS = GateOptions()
+WORKLOAD = Workload("", "")
+_SHORT = 10
+
+
+def bisect(
+    model: ModelOption,
+    task: TaskOption,
+    *,
+    good: Annotated[str, typer.Option("--good", metavar="REF", help="A commit that was fast.")],
+    bad: Annotated[str, typer.Option("--bad", metavar="REF", help="A later one that is slow.")] = "HEAD",
+    metric: Annotated[str, typer.Option("--metric", help="throughput, latency or data.")] = "throughput",
+    budget: Annotated[
+        list[str] | None,
+        typer.Option("--budget", metavar="5%", help="By how much bad must be slower.", show_default="3 %"),
+    ] = None,
+    dataset: DatasetOption = None,
+    split: SplitOption = None,
+    data: DataOption = None,
+    weights: WeightsOption = None,
+    limit: LimitOption = None,
+    batch_size: Annotated[int, typer.Option("--batch-size", help="Samples at a time.")] = WORKLOAD.batch_size,
+    device: Annotated[str, typer.Option("--device", help="cpu, cuda, cuda:1, ...")] = WORKLOAD.device,
+    dtype: DTypeOption = DType.FLOAT32,
+    threads: Annotated[int, typer.Option("--threads", help="PyTorch threads on the CPU.")] = WORKLOAD.threads,
+    plugin: PluginOption = None,
+    pairs: Annotated[int, typer.Option("--pairs", help="Pairs of processes a commit, at first.")] = DEFAULTS.pairs,
+    most_pairs: Annotated[
+        int, typer.Option("--most-pairs", help="At most, while it is not certain.")
+    ] = DEFAULTS.most_pairs,
+    json: JsonOption = False,
+) -> None:
+    """Find the commit that made a model slower, by comparing commits with a good one, half of those left at a time."""
+    options = GateOptions(
+        metrics=(metric,), budgets=parse_budgets(budget or []), pairs=pairs, most_pairs=max(pairs, most_pairs)
+    )
+    workload = Workload(
+        model,
+        task,
+        dataset,
+        split,
+        data=None if data is None else str(data),
+        weights=None if weights is None else str(weights),
+        plugins=tuple(map(str, plugin or ())),
+        limit=limit,
+        batch_size=batch_size,
+        device=device,
+        dtype=dtype.value,
+        threads=threads,
+    )
+    from mmbench.cli.bisect_lines import BisectLines
+    from mmbench.gate.bisect import bisect as search
+
+    with ended_by_signals(), BisectLines(console(stderr=True)) as lines:
+        found = search(good, bad, workload, options, progress=lines)
+    if json:
+        _print_json(found)
+    else:
+        _print(found, console())
+
+
+def _print(found: "Found", out: Console) -> None:
+    if len(found.candidates) == 1:
+        first = f"first bad commit: {found.candidates[0]}"
+    else:
+        first = f"the first bad commit is one of {', '.join(commit[:_SHORT] for commit in found.candidates)}"
+    out.print(f"[bold]{first}[/]", soft_wrap=True)
+    told = f"slower than {found.threshold:+.1%} counts as bad; confidence of all steps together {found.confidence:.1%}"
+    out.print(escape(printable(told)), soft_wrap=True)
+    if len(found.candidates) == 1:
+        out.print(f"[dim]next: git show {found.candidates[0][:_SHORT]}[/]", soft_wrap=True)
+
+
+def _print_json(found: "Found") -> None:
+    import json
+
+    steps: Sequence[dict[str, object]] = [
+        {
+            "commit": step.commit,
+            "change": None if step.change is None else step.change.model_dump(),
+            "bad": step.bad,
+            "confidence": step.confidence,
+            "reason": step.reason,
+        }
+        for step in found.steps
+    ]
+    told = {
+        "candidates": list(found.candidates),
+        "threshold": found.threshold,
+        "confidence": found.confidence,
+        "steps": steps,
+    }
+    typer.echo(json.dumps(told, indent=2))

@@ -1,0 +1,207 @@
+"""The commit that made a model slower, found by gating: half of those that are left with each step."""
+
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+
+from mmbench.errors import UsageError
+from mmbench.gate.checkout import Repository, repository
+from mmbench.gate.findings import timing
+from mmbench.gate.gate import GateProgress
+from mmbench.gate.link import SideError, SideName
+from mmbench.gate.lock import alone
+from mmbench.gate.options import TIMINGS, GateOptions
+from mmbench.gate.pair import Pair, Pairs
+from mmbench.gate.pingpong import log_ratios
+from mmbench.gate.side import Side, opened
+from mmbench.gate.verdict import change_of
+from mmbench.gate.workload import Workload
+from mmbench.record.gate import Change, Verdict
+from mmbench.stats.ratio import ratio_of, share_above
+
+CONFIDENCE = 0.95
+"""Share of resamples on one side of the threshold from which a step is taken for certain."""
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One commit, compared with the good one.
+
+    Attributes:
+        commit: full name.
+        change: by how much it is slower; `None` where it could not be measured.
+        bad: slower than half of the way from good to bad; `None` where that was not measured.
+        confidence: share of the resamples that say so.
+        reason: why it could not be measured.
+    """
+
+    commit: str
+    change: Change | None
+    bad: bool | None
+    confidence: float | None
+    reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What a bisection ends with.
+
+    Attributes:
+        candidates: the commits of which one is the first bad one; one, unless some could not be measured.
+        steps: in the order in which they were made; the first is bad itself.
+        confidence: that all steps were right, as far as they are independent.
+        threshold: the slowdown from which on a commit counts as bad.
+    """
+
+    candidates: tuple[str, ...]
+    steps: tuple[Step, ...]
+    confidence: float
+    threshold: float
+
+
+class BisectProgress(GateProgress):
+    """Told how far a bisection is; does nothing."""
+
+    def left(self, commits: int) -> None:
+        """So many commits may be the first bad one."""
+
+    def step(self, step: Step) -> None:
+        """A commit was measured."""
+
+
+def bisect(
+    good: str, bad: str, workload: Workload, options: GateOptions, *, progress: BisectProgress | None = None
+) -> Found:
+    """Find the first commit after `good` and up to `bad` that is slower than half of the way between the two.
+
+    Of merges the first parents are followed. A commit that does not build or run is passed over for a neighbour.
+
+    Args:
+        good, bad: git references, the first an ancestor of the second.
+        workload: what is run.
+        options: one timing is gated.
+        progress: told of each step.
+
+    Raises:
+        UsageError: this is no git repository, the references are not such, or `bad` is not slower than `good`.
+        HarnessError: `good` fails, or a worker was killed from outside.
+    """
+    here = repository(Path.cwd())
+    if here is None:
+        raise UsageError("a bisection needs a git repository, and this is none")
+    if options.metrics != options.timings or len(options.timings) != 1:
+        raise UsageError(f"a bisection follows one timing: --metric {', '.join(TIMINGS)}")
+    progress = progress or BisectProgress()
+    commits = _between(here, good, bad)
+    with alone(options.time_limit_s, progress.note), ExitStack() as stack:
+        scratch = Path(stack.enter_context(TemporaryDirectory(prefix="mmbench-gate-", ignore_cleanup_errors=True)))
+        (scratch / "good").mkdir()
+        base = stack.enter_context(opened("base", here.known(good), scratch / "good"))
+        search = _Search(base, workload, options, scratch, progress)
+        try:
+            return search.run(commits)
+        except SideError as error:
+            raise UsageError(error.reason) if error.usage else error from error
+
+
+def _between(here: Repository, good: str, bad: str) -> list[str]:
+    """The commits after `good` up to `bad`, oldest first."""
+    first, last = here.known(good), here.known(bad)
+    commits = here.first_parents(first, last)
+    if not commits:
+        raise UsageError(f"--good {good} is not before --bad {bad}: there is no commit between them")
+    return commits
+
+
+class _Search:
+    def __init__(
+        self, base: Side, workload: Workload, options: GateOptions, scratch: Path, progress: BisectProgress
+    ) -> None:
+        self._base, self._workload, self._options = base, workload, options
+        self._scratch, self._progress = scratch, progress
+        self._steps: list[Step] = []
+        self._threshold = 0.0
+
+    def run(self, commits: Sequence[str]) -> Found:
+        """First the bad end, which tells how large the change is, then halves."""
+        (metric,) = self._options.timings
+        whole = self._measure(commits[-1], lambda pairs: _clear(pairs, self._options))
+        change = change_of(ratio_of([log_ratios(pair.blocks[metric]) for pair in whole]))
+        if timing(metric, whole, self._options, None).verdict is not Verdict.REGRESSION:
+            raise UsageError(
+                f"--bad is not slower than --good by more than the budget: {metric} {change.value:+.1%} "
+                f"[{change.low:+.1%}, {change.high:+.1%}]"
+            )
+        self._threshold = float(np.expm1(np.log1p(change.value) / 2))
+        self._take(commits[-1], whole)
+        left = list(commits)  # the first bad one is among them, the last of them is bad
+        unknown: set[str] = set()
+        while len(left) > 1:
+            self._progress.left(len(left))
+            step = self._half(left, unknown)
+            if step is None:
+                break
+            place = left.index(step.commit)
+            left = left[: place + 1] if step.bad else left[place + 1 :]
+        certain = [step.confidence for step in self._steps if step.confidence is not None]
+        return Found(tuple(left), tuple(self._steps), float(np.prod(certain)), self._threshold)
+
+    def _half(self, left: Sequence[str], unknown: set[str]) -> Step | None:
+        """Measure the commit nearest to the middle that can be; the last is known to be bad."""
+        middle = (len(left) - 2) / 2
+        for commit in sorted(left[:-1], key=lambda each: abs(left.index(each) - middle)):
+            if commit in unknown:
+                continue
+            try:
+                pairs = self._measure(commit, self._certain)
+            except SideError as error:
+                if error.side == "base":
+                    raise
+                unknown.add(commit)
+                self._add(Step(commit, None, None, None, error.reason))
+                continue
+            return self._take(commit, pairs)
+        return None
+
+    def _measure(self, commit: str, enough: Callable[[Sequence[Pair]], bool]) -> list[Pair]:
+        """Pairs of the good commit and another, until there are enough."""
+        pairs: list[Pair] = []
+        with (
+            TemporaryDirectory(dir=self._scratch) as scratch,
+            opened("head", commit, Path(scratch)) as head,
+        ):
+            sides: dict[SideName, Side] = {"base": self._base, "head": head}
+            maker = Pairs(sides, self._workload, self._options, Path(scratch))
+            while len(pairs) < self._options.most_pairs and (len(pairs) < self._options.pairs or not enough(pairs)):
+                self._progress.pair(len(pairs) + 1, self._options.most_pairs)
+                pairs.append(maker.make())
+        return pairs
+
+    def _certain(self, pairs: Sequence[Pair]) -> bool:
+        return max(share := self._share(pairs), 1 - share) >= CONFIDENCE
+
+    def _share(self, pairs: Sequence[Pair]) -> float:
+        """Of the resamples, those above the threshold."""
+        (metric,) = self._options.timings
+        return share_above([log_ratios(pair.blocks[metric]) for pair in pairs], float(np.log1p(self._threshold)))
+
+    def _take(self, commit: str, pairs: Sequence[Pair]) -> Step:
+        (metric,) = self._options.timings
+        change = change_of(ratio_of([log_ratios(pair.blocks[metric]) for pair in pairs]))
+        share = self._share(pairs)
+        return self._add(Step(commit, change, share > 0.5, max(share, 1 - share)))
+
+    def _add(self, step: Step) -> Step:
+        self._steps.append(step)
+        self._progress.step(step)
+        return step
+
+
+def _clear(pairs: Sequence[Pair], options: GateOptions) -> bool:
+    """Whether the whole interval lies on one side of the budget."""
+    (metric,) = options.timings
+    return timing(metric, pairs, options, None).verdict is not Verdict.INCONCLUSIVE
