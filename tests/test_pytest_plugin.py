@@ -1,0 +1,80 @@
+"""The fixtures that other projects' tests get, in projects of their own that pytest runs in processes of their own."""
+
+import json
+import subprocess
+import sys
+from textwrap import dedent
+
+import pytest
+
+
+@pytest.fixture
+def run(tmp_path):
+    """Run a test file: `run(text, "--benchmark-json=x.json")` gives the exit code and what was printed."""
+
+    def go(text, *words):
+        (tmp_path / "test_speed.py").write_text(dedent(text))
+        command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *words, "test_speed.py"]
+        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+        return done.returncode, done.stdout
+
+    return go
+
+
+def test_a_slowdown_is_found_and_the_same_is_not(run):
+    code, printed = run(
+        """
+        import time
+
+
+        def brief():
+            time.sleep(0.001)
+
+
+        def long():
+            time.sleep(0.0015)
+
+
+        def test_same(slowdown):
+            assert slowdown(brief, brief).low <= 1.03
+
+
+        def test_slower(slowdown):
+            ratio = slowdown(brief, long)
+            assert 1.2 < ratio.low <= ratio.value <= ratio.high < 1.7
+            assert (ratio.pairs, ratio.blocks) == (3, 60)
+
+
+        def test_faster(slowdown):
+            assert slowdown(long, brief, blocks=8, rounds=2).high < 0.9
+        """
+    )
+    assert code == 0, printed
+    assert "3 passed" in printed
+
+
+def test_a_model_on_a_task_is_timed_by_pytest_benchmark(run, tmp_path):
+    text = """
+        def test_film(benchmark_model):
+            benchmark_model("film", "vqa", limit=64, batch_size=8)
+        """
+    code, printed = run(text, "--benchmark-json=found.json", "--benchmark-max-time=0.2")
+    assert code == 0, printed
+    (found,) = json.loads((tmp_path / "found.json").read_text())["benchmarks"]
+    told = found["extra_info"]
+    assert (told["model"], told["task"], told["batch_size"], told["device"]) == ("film", "vqa", 8, "cpu")
+    assert told["samples_per_s"] == pytest.approx(8 / found["stats"]["median"])
+    assert run(text, "--benchmark-disable")[0] == 0
+
+
+def test_it_costs_other_projects_nothing_where_it_is_not_used(run):
+    code, printed = run(
+        """
+        import sys
+
+
+        def test_nothing_heavy_is_loaded():
+            assert not {"torch", "numpy", "transformers"} & set(sys.modules)
+        """
+    )
+    assert code == 0, printed
