@@ -5,7 +5,7 @@ Loaded by pytest wherever mmbench is installed; nothing heavy is imported before
 
 import gc
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
@@ -30,7 +30,7 @@ def slowdown() -> "Callable[..., Ratio]":
 
     By the method of `mmbench gate`, within one process: chunks in the order ABBA and BAAB, the median over blocks, the
     mean over rounds, and a hierarchical bootstrap. `ratio.low` and `ratio.high` are its 95 % interval. To find a
-    slowdown assert on the lower end, which noise does not push above the truth:
+    slowdown assert on the lower end, which noise seldom pushes above the truth:
 
         def test_new_is_not_slower(slowdown):
             assert slowdown(old, new).low <= 1.05
@@ -43,14 +43,14 @@ def slowdown() -> "Callable[..., Ratio]":
     ) -> "Ratio":
         from mmbench.stats.ratio import ratio_of  # noqa: PLC0415
 
-        calls = max(_calls(base), _calls(head))
+        calls = {base: _calls(base), head: _calls(head)}
         return ratio_of([_round(base, head, calls, blocks) for _ in range(rounds)])
 
     return measure
 
 
 @pytest.fixture
-def benchmark_model(request: pytest.FixtureRequest) -> Callable[..., None]:
+def benchmark_model(request: pytest.FixtureRequest) -> Iterator[Callable[..., None]]:
     """Let pytest-benchmark time a model on a task: `benchmark_model("film", "vqa", batch_size=8)`.
 
     Options are those of `mmbench.gate.workload.Workload`: dataset, split, data, weights, limit, device, dtype, threads.
@@ -73,7 +73,8 @@ def benchmark_model(request: pytest.FixtureRequest) -> Callable[..., None]:
         if benchmark.stats:  # none with --benchmark-disable
             benchmark.extra_info["samples_per_s"] = size / benchmark.stats.stats.median
 
-    return run
+    yield run
+    gc.unfreeze()  # what a live model keeps out of collections
 
 
 def _calls(work: Callable[[], object]) -> int:
@@ -85,15 +86,17 @@ def _calls(work: Callable[[], object]) -> int:
     return _MOST_CALLS if took <= 0 else max(1, min(_MOST_CALLS, math.ceil(CHUNK_S / took)))
 
 
-def _round(base: Callable[[], object], head: Callable[[], object], calls: int, blocks: int) -> Any:
-    """Log-ratios of blocks."""
+def _round(
+    base: Callable[[], object], head: Callable[[], object], calls: dict[Callable[[], object], int], blocks: int
+) -> Any:
+    """Log-ratios of blocks, by seconds of a call."""
     import numpy as np  # noqa: PLC0415
 
     gc.collect()
     found = []
     for number in range(blocks):
         order = (base, head, head, base) if number % 2 == 0 else (head, base, base, head)
-        took = [_timed(work, calls) for work in order]
+        took = [_timed(work, calls[work]) for work in order]
         outer, inner = took[0] + took[3], took[1] + took[2]
         found.append(math.log(inner / outer if order[0] is base else outer / inner))
     return np.array(found)
@@ -103,4 +106,4 @@ def _timed(work: Callable[[], object], calls: int) -> float:
     begun = perf_counter()
     for _ in range(calls):
         work()
-    return perf_counter() - begun
+    return (perf_counter() - begun) / calls

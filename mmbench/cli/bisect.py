@@ -85,6 +85,8 @@ def bisect(
         _print_json(found)
     else:
         _print(found, console())
+    if not found.certain:
+        raise typer.Exit(3)
 
 
 def _print(found: "Found", out: Console) -> None:
@@ -93,8 +95,13 @@ def _print(found: "Found", out: Console) -> None:
     else:
         first = f"the first bad commit is one of {', '.join(commit[:_SHORT] for commit in found.candidates)}"
     out.print(f"[bold]{first}[/]", soft_wrap=True)
-    told = f"slower than {found.threshold:+.1%} counts as bad; confidence of all steps together {found.confidence:.1%}"
-    out.print(escape(printable(told)), soft_wrap=True)
+    if found.threshold is not None:
+        told = (
+            f"slower than {found.threshold:+.1%} counts as bad; confidence of all steps together {found.confidence:.1%}"
+        )
+        out.print(escape(printable(told)), soft_wrap=True)
+    if not found.certain:
+        out.print("[bold yellow]inconclusive[/]: the last step is not certain; more --most-pairs may make it so")
     if len(found.candidates) == 1:
         out.print(f"[dim]next: git show {found.candidates[0][:_SHORT]}[/]", soft_wrap=True)
 
@@ -116,6 +123,7 @@ def _print_json(found: "Found") -> None:
         "candidates": list(found.candidates),
         "threshold": found.threshold,
         "confidence": found.confidence,
+        "certain": found.certain,
         "steps": steps,
     }
     typer.echo(json.dumps(told, indent=2))

@@ -33,6 +33,8 @@ WORKLOAD = Workload("", "")
 
 EXIT_CODES = {"pass": 0, "improvement": 0, "regression": 1, "failure": 1, "inconclusive": 3}
 
+_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
 _MEASURE = "How to measure"
 _REPORT = "Reports"
 
@@ -68,6 +70,14 @@ def gate(
             show_default="3 % of timings, 2 % of memory, else none",
         ),
     ] = None,
+    against: Annotated[
+        Path | None,
+        typer.Option(
+            "--against",
+            metavar="FILE",
+            help="A stored JSON report whose head is the base now; weak, since the machine has changed meanwhile.",
+        ),
+    ] = None,
     dataset: DatasetOption = None,
     split: SplitOption = None,
     data: DataOption = None,
@@ -82,9 +92,14 @@ def gate(
         int, typer.Option("--pairs", help="Pairs of processes at first.", rich_help_panel=_MEASURE)
     ] = DEFAULTS.pairs,
     most_pairs: Annotated[
-        int,
-        typer.Option("--most-pairs", help="At most, while an interval straddles its budget.", rich_help_panel=_MEASURE),
-    ] = DEFAULTS.most_pairs,
+        int | None,
+        typer.Option(
+            "--most-pairs",
+            help="At most, while an interval straddles its budget.",
+            show_default=str(DEFAULTS.most_pairs),
+            rich_help_panel=_MEASURE,
+        ),
+    ] = None,
     time_limit: Annotated[
         float,
         typer.Option(
@@ -139,7 +154,7 @@ def gate(
         metrics=_metrics(metric),
         budgets=parse_budgets(budget or []),
         pairs=pairs,
-        most_pairs=max(most_pairs, pairs),
+        most_pairs=max(DEFAULTS.most_pairs, pairs) if most_pairs is None else most_pairs,
         time_limit_s=time_limit,
         patience_s=patience,
     )
@@ -157,38 +172,57 @@ def gate(
         dtype=dtype.value,
         threads=threads,
     )
-    if calibrate and base is not None:
-        raise UsageError("--calibrate measures head against itself; leave out --base")
-    if not calibrate and base is None:
-        raise UsageError("--base is missing: what shall head be compared with? A git reference, a folder or a python")
+    _check_base(base, against, calibrate=calibrate)
     reports = _reports(report or [])
     from mmbench.gate.floor import default_path, load_floor
 
     place = floor or default_path(workload)
     with ended_by_signals():
-        if base is None:
-            _calibrate(head, workload, options, place)
+        if calibrate:
+            _calibrate(head, workload, options, place, json=json)
             return
-        found = _gate(base, head, workload, options, load_floor(place, workload))
-    _write(found, reports)
+        known = load_floor(place, workload)
+        if known is None and floor is not None:
+            raise UsageError(f"there is no noise floor in {floor}: --calibrate makes it")
+        found = _gate(base, against, head, workload, options, known)
     if json:
         typer.echo(found.to_json(), nl=False)
     else:
         from mmbench.cli.gate_report import print_gate
 
         print_gate(found, console())
+    _write(found, reports)  # last, so that a file that fails takes nothing with it
     raise typer.Exit(EXIT_CODES[found.verdict])
 
 
-def _gate(base: str, head: str, workload: Workload, options: GateOptions, floor: "Floor | None") -> "GateReport":
+def _check_base(base: str | None, against: Path | None, *, calibrate: bool) -> None:
+    given = [flag for flag, value in (("--base", base), ("--against", against)) if value is not None]
+    if calibrate and given:
+        raise UsageError(f"--calibrate measures head against itself; leave out {given[0]}")
+    if len(given) > 1:
+        raise UsageError("--base and --against exclude each other: the one is run, the other was stored; give one")
+    if not calibrate and not given:
+        raise UsageError("--base is missing: what shall head be compared with? A git reference, a folder or a python")
+
+
+def _gate(
+    base: str | None, against: Path | None, head: str, workload: Workload, options: GateOptions, floor: "Floor | None"
+) -> "GateReport":
     from mmbench.cli.gate_lines import GateLines
+
+    if against is not None:
+        from mmbench.gate.against import gate_against, load_stored
+
+        stored = load_stored(against, workload, options)
+        with GateLines(console(stderr=True)) as lines:
+            return gate_against(stored, head, workload, options, floor=floor, progress=lines)
     from mmbench.gate.gate import gate as measure
 
     with GateLines(console(stderr=True)) as lines:
-        return measure(base, head, workload, options, floor=floor, progress=lines)
+        return measure(base or "", head, workload, options, floor=floor, progress=lines)
 
 
-def _calibrate(head: str, workload: Workload, options: GateOptions, place: Path) -> None:
+def _calibrate(head: str, workload: Workload, options: GateOptions, place: Path, *, json: bool) -> None:
     from mmbench.cli.gate_lines import GateLines
     from mmbench.gate.floor import save_floor
     from mmbench.gate.gate import calibrate
@@ -196,6 +230,9 @@ def _calibrate(head: str, workload: Workload, options: GateOptions, place: Path)
     with GateLines(console(stderr=True)) as lines:
         found = calibrate(head, workload, options, progress=lines)
     save_floor(found, place)
+    if json:
+        typer.echo(found.model_dump_json(indent=2))
+        return
     for name, value in found.floors.items():
         print_line("noise floor", "bold", f"{name} {value:.2%}, from {found.pairs} pairs of the same code")
     print_line("wrote", "green", str(place))
@@ -244,8 +281,11 @@ def _write(found: "GateReport", reports: Sequence[tuple[str, Path]]) -> None:
     if summary:
         from mmbench.gate.formats.markdown import to_markdown
 
-        with Path(summary).open("a", encoding="utf-8") as file:
-            file.write(to_markdown(found))
+        try:
+            with Path(summary).open("a", encoding="utf-8") as file:
+                file.write(to_markdown(found))
+        except OSError as error:  # a container may not have it
+            print_line("note", "yellow", f"the summary of the job cannot be written: {error.strerror}")
 
 
 @contextmanager
@@ -253,9 +293,14 @@ def ended_by_signals() -> Iterator[None]:
     """Let a signal that asks to end it unwind the stack, so that worktrees and workers go."""
 
     def stop(number: int, _: FrameType | None) -> None:
+        for each in ours:  # a second one would interrupt the cleaning up
+            signal.signal(each, signal.SIG_IGN)
+        if number == signal.SIGINT:
+            raise KeyboardInterrupt
         raise SystemExit(128 + number)
 
-    before = {number: signal.signal(number, stop) for number in (signal.SIGTERM, signal.SIGHUP)}
+    ours = [number for number in _SIGNALS if signal.getsignal(number) is not signal.SIG_IGN]  # as of nohup
+    before = {number: signal.signal(number, stop) for number in ours}
     try:
         yield
     finally:

@@ -9,6 +9,7 @@ from tempfile import TemporaryDirectory
 import numpy as np
 
 from mmbench.errors import UsageError
+from mmbench.gate.answers import compare_answers
 from mmbench.gate.checkout import Repository, repository
 from mmbench.gate.findings import timing
 from mmbench.gate.gate import GateProgress
@@ -54,13 +55,15 @@ class Found:
         candidates: the commits of which one is the first bad one; one, unless some could not be measured.
         steps: in the order in which they were made; the first is bad itself.
         confidence: that all steps were right, as far as they are independent.
-        threshold: the slowdown from which on a commit counts as bad.
+        threshold: the slowdown from which on a commit counts as bad; `None` where bad itself is not certain.
+        certain: every step is, by `CONFIDENCE`; else the search ended where one was not.
     """
 
     candidates: tuple[str, ...]
     steps: tuple[Step, ...]
     confidence: float
-    threshold: float
+    threshold: float | None
+    certain: bool
 
 
 class BisectProgress(GateProgress):
@@ -78,7 +81,8 @@ def bisect(
 ) -> Found:
     """Find the first commit after `good` and up to `bad` that is slower than half of the way between the two.
 
-    Of merges the first parents are followed. A commit that does not build or run is passed over for a neighbour.
+    Of merges the first parents are followed. A commit that does not build or run, or answers
+    otherwise, is passed over for a neighbour.
 
     Args:
         good, bad: git references, the first an ancestor of the second.
@@ -131,7 +135,11 @@ class _Search:
         (metric,) = self._options.timings
         whole = self._measure(commits[-1], lambda pairs: _clear(pairs, self._options))
         change = change_of(ratio_of([log_ratios(pair.blocks[metric]) for pair in whole]))
-        if timing(metric, whole, self._options, None).verdict is not Verdict.REGRESSION:
+        verdict = timing(metric, whole, self._options, None).verdict
+        if verdict is Verdict.INCONCLUSIVE:
+            self._add(Step(commits[-1], change, None, None, "the interval straddles the budget"))
+            return Found(tuple(commits), tuple(self._steps), 0.0, None, certain=False)
+        if verdict is not Verdict.REGRESSION:
             raise UsageError(
                 f"--bad is not slower than --good by more than the budget: {metric} {change.value:+.1%} "
                 f"[{change.low:+.1%}, {change.high:+.1%}]"
@@ -145,10 +153,13 @@ class _Search:
             step = self._half(left, unknown)
             if step is None:
                 break
+            if (step.confidence or 0.0) < CONFIDENCE:
+                break
             place = left.index(step.commit)
             left = left[: place + 1] if step.bad else left[place + 1 :]
-        certain = [step.confidence for step in self._steps if step.confidence is not None]
-        return Found(tuple(left), tuple(self._steps), float(np.prod(certain)), self._threshold)
+        sure = [step.confidence for step in self._steps if step.confidence is not None]
+        certain = all(each >= CONFIDENCE for each in sure)
+        return Found(tuple(left), tuple(self._steps), float(np.prod(sure)), self._threshold, certain)
 
     def _half(self, left: Sequence[str], unknown: set[str]) -> Step | None:
         """Measure the commit nearest to the middle that can be; the last is known to be bad."""
@@ -179,6 +190,8 @@ class _Search:
             while len(pairs) < self._options.most_pairs and (len(pairs) < self._options.pairs or not enough(pairs)):
                 self._progress.pair(len(pairs) + 1, self._options.most_pairs)
                 pairs.append(maker.make())
+                if len(pairs) == 1:
+                    _check_answers(pairs[0])
         return pairs
 
     def _certain(self, pairs: Sequence[Pair]) -> bool:
@@ -199,6 +212,17 @@ class _Search:
         self._steps.append(step)
         self._progress.step(step)
         return step
+
+
+def _check_answers(pair: Pair) -> None:
+    """A commit that answers otherwise cannot be compared by its speed.
+
+    Raises:
+        SideError: it does.
+    """
+    found = compare_answers(pair.answers["base"], pair.answers["head"])
+    if found.differ:
+        raise SideError("head", f"answers otherwise to {found.differ:,} of {found.samples:,} samples")
 
 
 def _clear(pairs: Sequence[Pair], options: GateOptions) -> bool:

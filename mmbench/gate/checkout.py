@@ -13,6 +13,7 @@ from pathlib import Path
 from mmbench.errors import HarnessError, UsageError, unknown_name
 
 _PREFIX = "mmbench-gate-"
+_PATIENCE_S = 300.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,8 +65,8 @@ class Repository:
         return commits
 
     def dirty(self) -> bool:
-        """Whether tracked files differ from the commit that is checked out."""
-        return bool(_git(self.top, "status", "--porcelain", "--untracked-files=no").stdout.strip())
+        """Whether files that git does not ignore differ from the commit that is checked out, new ones included."""
+        return bool(_git(self.top, "-c", "core.fsmonitor=false", "status", "--porcelain").stdout.strip())
 
     @contextmanager
     def worktree(self, commit: str) -> Iterator[Path]:
@@ -107,16 +108,31 @@ def files_of(folder: Path) -> list[Path] | None:
 
 
 def _git(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    # Within a hook git's variables name the repository of the hook.
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
+    environment |= {"GIT_TERMINAL_PROMPT": "0", "GIT_OPTIONAL_LOCKS": "0"}
     try:
-        return subprocess.run(["git", *words], cwd=folder, capture_output=True, text=True, check=False)  # noqa: S603, S607
+        return subprocess.run(  # noqa: S603
+            ["git", *words],  # noqa: S607
+            cwd=folder,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            errors="surrogateescape",
+            timeout=_PATIENCE_S,
+            check=False,
+        )
     except FileNotFoundError:
         return subprocess.CompletedProcess(words, 127, "", "git is not installed")
+    except subprocess.TimeoutExpired:
+        raise HarnessError(f"git {words[0]} did not end within {_PATIENCE_S:.0f} s") from None
 
 
 def _remove(top: Path, tree: Path) -> None:
-    if _git(top, "worktree", "remove", "--force", str(tree)).returncode:
+    if _git(top, "worktree", "remove", "--force", "--force", str(tree)).returncode:
         shutil.rmtree(tree, ignore_errors=True)
-        _git(top, "worktree", "prune")
+        _git(top, "worktree", "remove", "--force", "--force", str(tree))
 
 
 def _remove_orphans(top: Path) -> None:

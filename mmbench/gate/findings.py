@@ -19,6 +19,12 @@ _EXACT = {
     "flops": ("flops_per_sample", "FLOP/sample"),
 }
 _GROUPS: dict[str, Literal["model", "data"]] = {"stages": "model", "data": "data"}
+_BEYOND_DOUBT = 0.5
+"""A slowdown that needs no second pair."""
+
+_LEAST_SHARE = 0.01
+"""Of the time of all parts: a part that takes less than that more is no place where time goes."""
+
 _START_BUDGET = 0.25
 """A start is timed once a process, beside another that starts: less than this is no news ..."""
 
@@ -35,13 +41,15 @@ def timing(metric: str, pairs: Sequence[Pair], options: GateOptions, floor: floa
     change = change_of(ratio_of([log_ratios(each) for each in blocks], level=options.timing_level))
     budget = options.budget(metric)
     verdict, reason = decide(change, budget, floor)
-    if len(pairs) < options.pairs:  # the blocks of one pair know nothing of what another would give
+    if len(pairs) < options.pairs and change.low < _BEYOND_DOUBT:
+        # The blocks of one pair know nothing of what another would give.
         verdict = Verdict.INCONCLUSIVE
         reason = f"{len(pairs)} of {options.pairs} pairs were made in the time for it"
     base_s, head_s = ([seconds(each, side) for each in blocks] for side in SIDES)
     size = pairs[0].facts["base"]["batch_size"]
     per_s = metric == "throughput"
-    base, head = (_typical(each) for each in (base_s, head_s))
+    base = float(np.exp(np.mean([np.log(np.median(each)) for each in base_s])))
+    head = base * (1 + change.value)  # so that what is shown agrees with the change, which goes by pairs
     return Finding(
         metric=metric,
         unit="samples/s" if per_s else "s/batch" if metric == "data" else "s",
@@ -93,6 +101,8 @@ def places(pairs: Sequence[Pair], budget: float) -> list[Place]:
             ratios = [log_ratios(blocks, name) for blocks in of_kind]
             change = change_of(ratio_of(ratios)) if all(len(each) for each in ratios) else None
             base_s, head_s = (_typical([seconds(each, side, name) for each in of_kind]) for side in SIDES)
+            least = _LEAST_SHARE * _typical([seconds(each, "base") for each in of_kind])
+            more = change is None or change.low > budget  # no change where one side has no such part
             found.append(
                 Place(
                     name=name.removeprefix("data."),
@@ -100,7 +110,7 @@ def places(pairs: Sequence[Pair], budget: float) -> list[Place]:
                     base_s=base_s,
                     head_s=head_s,
                     change=change,
-                    slower=change is not None and change.low > budget,
+                    slower=more and head_s - base_s > least,
                 )
             )
     starts = {name: [{side: of(pair, side) for side in SIDES} for pair in pairs] for name, of in _START.items()}

@@ -19,6 +19,7 @@ from mmbench.gate.workload import Workload
 from mmbench.leaderboard.output import write_file
 from mmbench.record.environment import capture
 from mmbench.record.gate import Floor
+from mmbench.record.schema import Environment
 
 CALIBRATION_PAIRS = 12
 """Of the same code, from which gates of fewer pairs are drawn."""
@@ -33,8 +34,12 @@ _DIGITS = 16  # of a fingerprint
 
 
 def runner(threads: int) -> str:
-    """Fingerprint of what a floor depends on: hardware and versions, and nothing that names a machine."""
-    found = capture(threads)
+    """Fingerprint of this machine as far as a floor depends on it."""
+    return fingerprint(capture(threads))
+
+
+def fingerprint(found: Environment) -> str:
+    """Of hardware and versions, as far as times depend on them, and of nothing that names a machine."""
     return _fingerprint(
         {
             "cpu": found.cpu,
@@ -47,8 +52,8 @@ def runner(threads: int) -> str:
 
 def workload_key(workload: Workload) -> str:
     """Fingerprint of what is run, without where its files lie."""
-    told = workload.to_json()
-    return _fingerprint({name: told[name] for name in told if name not in ("data", "weights", "plugins")})
+    told = workload.to_json() | {"plugins": [Path(file).name for file in workload.plugins]}
+    return _fingerprint({name: told[name] for name in told if name not in ("data", "weights")})
 
 
 def default_path(workload: Workload) -> Path:
@@ -86,10 +91,10 @@ def save_floor(floor: Floor, path: Path) -> None:
 
 
 def load_floor(path: Path, workload: Workload) -> Floor | None:
-    """The floor in a file; `None` where there is none, or it is of another runner or workload.
+    """The floor in a file; `None` where there is none.
 
     Raises:
-        UsageError: it is no floor.
+        UsageError: it is no floor, or of another runner or workload.
     """
     if not path.is_file():
         return None
@@ -97,7 +102,13 @@ def load_floor(path: Path, workload: Workload) -> Floor | None:
         found = Floor.model_validate_json(path.read_text(encoding="utf-8"), strict=True)
     except (OSError, ValidationError, UnicodeDecodeError) as error:
         raise UsageError(f"{path} holds no noise floor: make it again with --calibrate") from error
-    return found if (found.runner, found.workload) == (runner(workload.threads), workload_key(workload)) else None
+    for what, ours, theirs in (
+        ("runner", runner(workload.threads), found.runner),
+        ("workload", workload_key(workload), found.workload),
+    ):
+        if ours != theirs:
+            raise UsageError(f"{path} holds the noise floor of another {what}: make it again with --calibrate")
+    return found
 
 
 def _fingerprint(told: Mapping[str, Any]) -> str:

@@ -147,14 +147,17 @@ class _Gate:
         options = self._options
         maker = Pairs(sides, self._workload, options, scratch)
         begun = monotonic()
-        while not _enough(self._pairs, self._findings, options, monotonic() - begun):
+        floors: Mapping[str, float] = self._floor.floors if self._floor is not None else {}
+        qualities: dict[str, Finding] = {}
+        while not _enough(self._pairs, self._findings, options, floors, monotonic() - begun):
             self._progress.pair(len(self._pairs) + 1, options.most_pairs)
             self._pairs.append(maker.make())
             if self._answers is None:
                 answers = self._pairs[0].answers
                 self._answers = compare_answers(answers["base"], answers["head"])
                 _check(self._answers, options)
-            self._findings = _findings(self._pairs, options, self._floor)
+                qualities = {metric: quality(metric, self._pairs[0], options) for metric in options.qualities}
+            self._findings = _findings(self._pairs, options, floors, qualities)
             self._progress.found(self._findings)
 
     def report(self, base: str, head: str) -> GateReport:
@@ -166,10 +169,10 @@ class _Gate:
             run_id=new_run_id(self._created),
             created=self._created,
             verdict=verdict,
-            reason=self.failure or _reason(self._findings, verdict),
+            reason=self.failure or reason_for(self._findings, verdict),
             base=self._info("base", base),
             head=self._info("head", head),
-            workload=_without_places(self._workload),
+            workload=without_places(self._workload),
             findings=[] if failed else self._findings,
             places=[] if failed else places(self._pairs, options.budget("throughput")),
             answers=self._answers,
@@ -187,16 +190,22 @@ class _Gate:
         return SideInfo(label=side.label, commit=side.commit, dirty=side.dirty, versions=versions)
 
 
-def _without_places(workload: Workload) -> dict[str, Json]:
+def without_places(workload: Workload) -> dict[str, Json]:
     """As a report may tell it: files by their names, since where they lie is of one machine."""
     told = workload.to_json()
     files = {name: Path(told[name]).name for name in ("data", "weights") if told[name]}
     return told | files | {"plugins": [Path(file).name for file in workload.plugins]}
 
 
-def _enough(pairs: Sequence[Pair], findings: Sequence[Finding], options: GateOptions, seconds: float) -> bool:
+def _enough(
+    pairs: Sequence[Pair],
+    findings: Sequence[Finding],
+    options: GateOptions,
+    floors: Mapping[str, float],
+    seconds: float,
+) -> bool:
     """Whether no further pair is wanted, or there is no time for one."""
-    if not options.timings and pairs:
+    if pairs and not options.timings and "memory" not in options.metrics:
         return True
     if len(pairs) >= options.most_pairs:
         return True
@@ -204,12 +213,14 @@ def _enough(pairs: Sequence[Pair], findings: Sequence[Finding], options: GateOpt
         return True
     if len(pairs) < options.pairs:
         return False
-    return not any(_straddles(finding) for finding in findings)
+    return not any(_straddles(finding, floors.get(finding.metric, 0.0)) for finding in findings)
 
 
-def _straddles(finding: Finding) -> bool:
+def _straddles(finding: Finding, floor: float) -> bool:
+    """Whether more pairs may make it clear."""
     change = finding.change
-    return finding.metric in TIMINGS and change is not None and change.low <= finding.budget < change.high
+    may_help = finding.metric in TIMINGS and floor <= finding.budget
+    return may_help and change is not None and change.low <= finding.budget < change.high
 
 
 def _check(answers: Answers, options: GateOptions) -> None:
@@ -226,8 +237,9 @@ def _check(answers: Answers, options: GateOptions) -> None:
         )
 
 
-def _findings(pairs: Sequence[Pair], options: GateOptions, floor: Floor | None) -> list[Finding]:
-    floors: Mapping[str, float] = floor.floors if floor is not None else {}
+def _findings(
+    pairs: Sequence[Pair], options: GateOptions, floors: Mapping[str, float], qualities: Mapping[str, Finding]
+) -> list[Finding]:
     found = []
     for metric in options.metrics:
         if metric in TIMINGS:
@@ -235,10 +247,10 @@ def _findings(pairs: Sequence[Pair], options: GateOptions, floor: Floor | None) 
         elif metric in EXACT:
             found.append(exact(metric, pairs, options))
         else:
-            found.append(quality(metric, pairs[0], options))
+            found.append(qualities[metric])
     return found
 
 
-def _reason(findings: Sequence[Finding], verdict: Verdict) -> str:
+def reason_for(findings: Sequence[Finding], verdict: Verdict) -> str:
     """The findings that made the verdict, in words."""
     return "; ".join(told(finding) for finding in findings if finding.verdict is verdict) or "nothing was gated"

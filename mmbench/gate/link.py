@@ -71,6 +71,7 @@ class Link:
                     cwd=folder,
                     env=dict(environment),
                     pass_fds=(send,),
+                    start_new_session=True,  # what it starts ends with it, and Ctrl-C comes to the parent alone
                 )
         except OSError as error:
             os.close(receive)
@@ -122,7 +123,7 @@ class Link:
         steps: list[tuple[Callable[[], object], float | None]] = [
             (self._close_requests, _PATIENCE_S),
             (self._process.terminate, _PATIENCE_S),
-            (self._process.kill, None),
+            (self.end, None),
         ]
         for step, patience in steps:
             step()
@@ -131,14 +132,20 @@ class Link:
                 break
             except subprocess.TimeoutExpired:
                 continue
+        self.end()  # what it has started
         if self._replies >= 0:
             os.close(self._replies)
             self._replies = -1
 
     def kill(self) -> None:
         """End it at once."""
-        self._process.kill()
+        self.end()
         self.close()
+
+    def end(self) -> None:
+        """Kill it and what it has started; whoever waits for an answer is told."""
+        with suppress(ProcessLookupError, PermissionError):
+            os.killpg(self._process.pid, signal.SIGKILL)
 
     def _close_requests(self) -> None:
         assert self._process.stdin is not None  # noqa: S101  # as above
@@ -147,7 +154,8 @@ class Link:
 
     def _line(self, request: Mapping[str, Any], timeout_s: float) -> bytes:
         end = monotonic() + timeout_s
-        while b"\n" not in self._buffer:
+        received, parts = self._buffer, [self._buffer]
+        while b"\n" not in received:  # an earlier part has none
             left = end - monotonic()
             if left <= 0 or not select.select([self._replies], [], [], left)[0]:
                 what = request.get("kind") or request.get("do")
@@ -155,18 +163,22 @@ class Link:
             received = os.read(self._replies, 1 << 20)
             if not received:
                 self._tell_end()
-            self._buffer += received
-        line, _, self._buffer = self._buffer.partition(b"\n")
+            parts.append(received)
+        line, _, self._buffer = b"".join(parts).partition(b"\n")
         return line
 
     def _tell_end(self) -> None:
         """Raise what an ended worker ended with."""
-        code = self._process.wait()
+        try:
+            code = self._process.wait(_PATIENCE_S)
+        except subprocess.TimeoutExpired:
+            raise SideError(self.side, "closed its connection and went on") from None
         if code < 0:
-            number = signal.Signals(-code)
-            if number in _OWN_FAULT:
-                raise SideError(self.side, f"crashed with {number.name}")
-            raise HarnessError(f"{self.side}: its process was killed from outside ({number.name})")
+            name = signal.strsignal(-code) if -code not in list(signal.Signals) else signal.Signals(-code).name
+            if -code in _OWN_FAULT:
+                raise SideError(self.side, f"crashed with {name}")
+            memory = "; perhaps there was no memory left" if -code == signal.SIGKILL else ""
+            raise HarnessError(f"{self.side}: its process was killed from outside ({name}){memory}")
         raise SideError(self.side, self._last_words() or f"ended with exit code {code}")
 
     def _last_words(self) -> str:

@@ -2,6 +2,7 @@
 
 import gc
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from itertools import cycle
 from pathlib import Path
@@ -88,6 +89,8 @@ class Live:
             "split": run.split,
             "samples": len(run.samples),
             "batch_size": self._subject.batch_size,
+            "batches": len(self._batches),
+            "requests": len(self._requests),
             "device": str(run.device),
             "versions": versions(),
         }
@@ -137,13 +140,14 @@ class Live:
         static, flops, memory = passes.static_memory(), passes.flops(), passes.model_memory()
         held = 0 if static is None else static.parameter_bytes + static.buffer_bytes
         return {
-            "flops_per_sample": flops.flops_per_sample,
+            "flops_per_sample": None if flops.not_counted else flops.flops_per_sample,
+            "not_counted": list(flops.not_counted),
             "memory_bytes": held + memory.delta_bytes,
             "memory_method": memory.method,
         }
 
-    def evaluate(self, output: str) -> str:
-        """Evaluate on all samples of the split, without cost passes; the folder of the run."""
+    def evaluate(self, output: str, metrics: Sequence[str]) -> str:
+        """Evaluate on all samples, by the data set's metrics and these, without cost passes; the folder of the run."""
         workload, where = self._workload, self._where()
         found = evaluate(
             workload.model,
@@ -152,7 +156,7 @@ class Live:
             split=where.split,
             data=where.data,
             weights=self._weights(),
-            options=self._options,
+            options=replace(self._options, metrics=tuple(set(metrics) - set(self._subject.run.metrics))),
             output=Path(output),
         )
         return str(found.folder)

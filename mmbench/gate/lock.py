@@ -25,12 +25,14 @@ def alone(patience_s: float, note: Callable[[str], None]) -> Iterator[None]:
     lock = FileLock(Path(tempfile.gettempdir()) / f"mmbench-gate-{os.getuid()}.lock")
     try:
         lock.acquire(timeout=0)
-    except Timeout:
+    except Timeout:  # before OSError, which it is one of
         note("another gate measures on this machine; waiting for it")
         try:
             lock.acquire(timeout=patience_s)
         except Timeout:
             raise HarnessError(f"another gate still measures on this machine after {patience_s:.0f} s") from None
+    except OSError as error:
+        raise HarnessError(f"cannot lock {lock.lock_file}: {error.strerror or error}") from error
     try:
         yield
     finally:

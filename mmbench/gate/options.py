@@ -17,6 +17,9 @@ BUDGET = 0.03
 _BUDGETS = {**dict.fromkeys(TIMINGS, BUDGET), "memory": 0.02}
 """Where none is given; of what is not here, nothing is borne. Resident memory varies by pages and arenas."""
 
+_QUALITY = 0.01
+"""Of a quality: a point, since no interval of samples that differ lies at nothing."""
+
 
 @dataclass(frozen=True, slots=True)
 class GateOptions:
@@ -25,7 +28,7 @@ class GateOptions:
     Attributes:
         metrics: what is gated: timings, exact metrics, or metrics of the task.
         budgets: by metric, the change that is borne: a share, of a quality a difference; under "" that of all others.
-            Where there is none it is `BUDGET` for timings, 2 % for memory, and nothing for the others.
+            Where there is none it is `BUDGET` for timings, 2 % for memory, .01 for a quality, nothing for the others.
         pairs, most_pairs: pairs of processes at first, and at most where the interval straddles a budget.
         blocks: of four chunks, in a pair.
         chunk_s: seconds that a chunk takes, about.
@@ -66,7 +69,7 @@ class GateOptions:
     def budget(self, metric: str) -> float:
         """The change of a metric that is borne."""
         if metric in self.qualities:  # a share says nothing of a difference
-            return self.budgets.get(metric, 0.0)
+            return self.budgets.get(metric, _QUALITY)
         return self.budgets.get(metric, self.budgets.get("", _BUDGETS.get(metric, 0.0)))
 
     @property

@@ -18,10 +18,12 @@ _PLACES = {"stages": "throughput", "data": "data"}
 """Kinds of chunks that tell where time goes, and whose iterations a chunk of them has."""
 
 _PLACE_BLOCKS = 6
-_SAME = ("task", "dataset", "revision", "split", "samples", "batch_size", "device")
+_SAME = ("task", "dataset", "revision", "split", "samples", "batch_size", "batches", "requests", "device")
 """Facts that both sides must share for their times to be comparable."""
 
 _MOST_ITERATIONS = 1000
+_EVALUATION_S = 3600.0
+"""That an evaluation of all samples may take."""
 
 SIDES: tuple[SideName, SideName] = ("base", "head")
 
@@ -90,21 +92,20 @@ class Pairs:
                 link.close()
 
     def _measure(self, links: Mapping[SideName, Link], first: bool) -> Pair:
-        patience = self._options.patience_s
         pair = Pair(facts=self._prepare(links))
         check_same(pair.facts)
         if first:
             pair.answers = self._ask_both(links, {"do": "answers"})
-        base, head = links["base"], links["head"]
         for kind in self._options.timings:
-            pair.blocks[kind] = play(base, head, kind, self._chunk(base, kind), self._options.blocks, patience)
+            pair.blocks[kind] = self._play(links, kind, kind, self._options.blocks)
         for kind, like in _PLACES.items():
             if kind not in pair.blocks:
-                pair.blocks[kind] = play(base, head, kind, self._chunk(base, like), _PLACE_BLOCKS, patience)
+                pair.blocks[kind] = self._play(links, kind, like, _PLACE_BLOCKS)
         if first and self._options.qualities:
+            metrics = list(self._options.qualities)
             for name in SIDES:
-                request = {"do": "evaluate", "output": str(self._scratch / f"runs-{name}")}
-                pair.runs[name] = Path(links[name].ask(request, self._options.time_limit_s))
+                request = {"do": "evaluate", "output": str(self._scratch / f"runs-{name}"), "metrics": metrics}
+                pair.runs[name] = Path(links[name].ask(request, _EVALUATION_S))
         if self._options.exact:  # last, since nothing can be timed after it
             pair.static = self._ask_both(links, {"do": "static"})
         return pair
@@ -114,30 +115,50 @@ class Pairs:
         patience = self._options.patience_s
 
         def ready(name: SideName) -> dict[str, Any]:
-            links[name].hello(patience)
-            request = {
-                "do": "prepare",
-                "workload": self._workloads[name].to_json(),
-                "least_s": _WARM_S,
-                "most_s": _MOST_WARM_S,
-            }
-            facts: dict[str, Any] = links[name].ask(request, patience)
-            return facts
+            return prepare(links[name], self._workloads[name], patience)
 
         with ThreadPoolExecutor(len(SIDES)) as pool:
             futures = {name: pool.submit(ready, name) for name in SIDES}
-            return {name: futures[name].result() for name in SIDES}
+            try:
+                return {name: futures[name].result() for name in SIDES}
+            except BaseException:  # a signal, too: the pool would wait for the other side's answer
+                for link in links.values():
+                    link.end()
+                raise
 
     def _ask_both(self, links: Mapping[SideName, Link], request: Mapping[str, Any]) -> dict[SideName, Any]:
         return {name: links[name].ask(request, self._options.patience_s) for name in SIDES}
 
-    def _chunk(self, link: Link, kind: str) -> int:
-        """Iterations of a chunk of about the asked length."""
-        if kind not in self._iterations:
-            took = sum(link.ask({"do": "chunk", "kind": kind, "iterations": 1}, self._options.patience_s).values())
-            wanted = self._options.chunk_s / took if took > 0 else _MOST_ITERATIONS
-            self._iterations[kind] = max(1, min(_MOST_ITERATIONS, math.ceil(wanted)))
-        return self._iterations[kind]
+    def _play(self, links: Mapping[SideName, Link], kind: str, like: str, blocks: int) -> list[Block]:
+        """Let both time blocks of a kind, in chunks as long as those of another."""
+        if like not in self._iterations:
+            # Asked of both, so that both go on with the same batch.
+            self._iterations[like] = min(chunk_length(links[name], like, self._options) for name in SIDES)
+        iterations, patience = self._iterations[like], self._options.patience_s
+        return play(links["base"], links["head"], kind, iterations, blocks, patience)
+
+
+def prepare(link: Link, workload: Workload, patience_s: float) -> dict[str, Any]:
+    """Let a worker load and warm up; its facts.
+
+    Raises:
+        SideError, HarnessError: as `Link.ask`.
+    """
+    link.hello(patience_s)
+    request = {"do": "prepare", "workload": workload.to_json(), "least_s": _WARM_S, "most_s": _MOST_WARM_S}
+    facts: dict[str, Any] = link.ask(request, patience_s)
+    return facts
+
+
+def chunk_length(link: Link, kind: str, options: GateOptions) -> int:
+    """Iterations of a chunk of about the asked length.
+
+    Raises:
+        SideError, HarnessError: as `Link.ask`.
+    """
+    took = sum(link.ask({"do": "chunk", "kind": kind, "iterations": 1}, options.patience_s).values())
+    wanted = options.chunk_s / took if took > 0 else _MOST_ITERATIONS
+    return max(1, min(_MOST_ITERATIONS, math.ceil(wanted)))
 
 
 def check_same(facts: Mapping[SideName, Mapping[str, Any]]) -> None:

@@ -1,6 +1,6 @@
 """Qualities of both sides: the same rows, or a paired difference on the same samples."""
 
-from mmbench.errors import HarnessError
+from mmbench.errors import HarnessError, unknown_name
 from mmbench.gate.link import SideError
 from mmbench.gate.options import GateOptions
 from mmbench.gate.pair import Pair
@@ -17,13 +17,13 @@ def quality(metric: str, pair: Pair, options: GateOptions) -> Finding:
 
     Raises:
         UsageError: base has no such metric.
-        SideError: head has not, or failed on a sample.
+        SideError: head has not.
     """
     base, head = find_runs([pair.runs["base"], pair.runs["head"]])
-    for name, run in (("base", base), ("head", head)):
-        if run.record.failures:
-            failure = run.record.failures[0]
-            raise SideError("base" if name == "base" else "head", f"sample {failure.id} failed: {failure.reason}")
+    if metric not in base.record.metrics:
+        raise unknown_name("metric of base:", metric, base.record.metrics)
+    if metric not in head.record.metrics:
+        raise SideError("head", f"has no metric {metric!r}, which base has")
     found = compare_runs([base, head], metric=metric, every_run=True)  # the first is the baseline
     (gap,) = [entry.gap for entry in found.entries if entry.gap is not None]
     value = base.record.metrics[metric]

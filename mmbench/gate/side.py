@@ -13,12 +13,13 @@ from pathlib import Path
 from typing import Any
 
 from mmbench.engine.models import WEIGHTS_FOLDER
-from mmbench.errors import UsageError, printable
+from mmbench.errors import HarnessError, UsageError, printable
 from mmbench.gate.checkout import files_of, repository
 from mmbench.gate.link import Link, SideError, SideName
 from mmbench.gate.workload import Workload
 
 _START = Path(__file__).with_name("start.py")
+_BUILD_S = 600.0
 _SHORT = 10  # characters of a commit's name
 
 
@@ -93,6 +94,8 @@ def opened(name: SideName, text: str, scratch: Path) -> Iterator[Side]:
         SideError: it does not build.
         HarnessError: it cannot be checked out.
     """
+    if not text:
+        raise UsageError(f"--{name} is empty: give a git reference, a folder, or an interpreter")
     path = Path(text).expanduser()
     python = _interpreter(path)
     here = repository(Path.cwd())
@@ -102,7 +105,9 @@ def opened(name: SideName, text: str, scratch: Path) -> Iterator[Side]:
             f"--{name} {text!r} is a git reference and also a folder or file here: for that write ./{text}"
         )
     if python is not None:
-        yield Side(name, printable(text), python, Path.cwd(), os.environ)
+        # What PYTHONPATH says would be the same code for both.
+        environment = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
+        yield Side(name, printable(text), python, Path.cwd(), environment)
     elif path.is_dir():
         yield _folder_side(name, text, path.resolve(), scratch)
     elif here is None:
@@ -156,16 +161,24 @@ def _build(name: SideName, source: Path, target: Path) -> Path:
 
     Raises:
         SideError: it does not build.
+        HarnessError: there is no pip, or it takes for ever.
     """
-    words = ["--quiet", "--no-deps", "--disable-pip-version-check", "--no-warn-script-location"]
+    words = ["--quiet", "--no-deps", "--disable-pip-version-check", "--no-warn-script-location", "--no-input"]
     if importlib.util.find_spec(_backend(source).partition(".")[0]) is not None:
         words.append("--no-build-isolation")  # else pip fetches what builds it
-    done = subprocess.run(  # noqa: S603
-        [sys.executable, "-m", "pip", "install", *words, "--target", str(target), str(source)],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    if importlib.util.find_spec("pip") is None:
+        raise HarnessError(f"cannot build {name}: this environment has no pip")
+    try:
+        done = subprocess.run(  # noqa: S603
+            [sys.executable, "-m", "pip", "install", *words, "--target", str(target), str(source)],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=_BUILD_S,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        raise SideError(name, f"does not build within {_BUILD_S:.0f} s") from None
     if done.returncode:
         lines = [line.strip() for line in (done.stdout + done.stderr).splitlines() if line.strip()]
         told = [line for line in lines if line.lower().startswith("error")] or lines or ["no reason given"]
@@ -179,16 +192,17 @@ def _backend(source: Path) -> str:
         told: dict[str, Any] = tomllib.loads((source / "pyproject.toml").read_text(encoding="utf-8"))
     except (OSError, ValueError):  # pip will say what is wrong with it
         told = {}
-    return str(told.get("build-system", {}).get("build-backend", "setuptools"))
+    system = told.get("build-system")
+    return str(system.get("build-backend") or "setuptools") if isinstance(system, dict) else "setuptools"
 
 
 def _copied(folder: Path, target: Path) -> Path:
     """A copy to build from, since building leaves files behind, without what git ignores."""
     files = files_of(folder)
-    if files is None:
+    if not any(file.name in ("pyproject.toml", "setup.py") for file in files or ()):  # a folder that git ignores
         shutil.copytree(folder, target, ignore=shutil.ignore_patterns(".*", "build", "__pycache__"), symlinks=True)
         return target
-    for file in files:
+    for file in files or ():
         if (folder / file).is_file():  # and not deleted, nor a submodule
             (target / file).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(folder / file, target / file, follow_symlinks=False)

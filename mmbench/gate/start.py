@@ -17,7 +17,9 @@ class _OwnCode:
 
     def __init__(self, site: Path) -> None:
         self._site = site
-        self._packages = {path.stem for path in site.iterdir() if path.is_dir() or path.suffix == ".py"}
+        # A folder without __init__.py may be part of a package that goes on elsewhere.
+        self._packages = {path.parent.name for path in site.glob("*/__init__.py")}
+        self._packages |= {path.stem for path in site.glob("*.py")}
 
     def find_spec(
         self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None

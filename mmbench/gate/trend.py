@@ -95,7 +95,9 @@ def _of_records(records: Iterable[RunRecord]) -> Iterable[tuple[str, str, Point]
     for run in records:
         data = run.dataset
         limit = "" if data.limit is None else f", first {data.limit:,}"
-        workload = f"{run.model.name} on {run.task} ({data.name} {data.revision}, {data.split}{limit})"
+        how = ", ".join(f"{run.settings[key]}" for key in ("device", "dtype") if key in run.settings)
+        batch = f", batch {run.settings['batch_size']}" if "batch_size" in run.settings else ""
+        workload = f"{run.model.name} on {run.task} ({data.name} {data.revision}, {data.split}{limit}; {how}{batch})"
         git = run.environment.git
         label = run.run_id if git is None else f"{git.commit[:_SHORT]}{'-dirty' if git.dirty else ''}"
         values = {run.main_metric: run.metrics[run.main_metric].value}

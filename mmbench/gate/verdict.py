@@ -17,7 +17,7 @@ def change_of(ratio: Ratio) -> Change:
         high=ratio.high - 1,
         level=ratio.level,
         method="median over blocks of four alternating chunks, mean over pairs of processes, of logarithms; "
-        "hierarchical bootstrap over pairs and their blocks",
+        "hierarchical bootstrap over pairs and their blocks, at least Student's t over pairs",
         pairs=ratio.pairs,
         blocks=ratio.blocks,
     )

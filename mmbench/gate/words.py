@@ -94,6 +94,9 @@ def workload_text(report: GateReport) -> str:
         *(str(given[key]) for key in ("dataset", "split") if given.get(key)),
         *([f"batch {batch}"] if batch else []),
         *(str(given[key]) for key in ("device", "dtype") if given.get(key)),
+        *([f"first {given['limit']}"] if given.get("limit") else []),
+        *([f"{given['threads']} threads"] if given.get("threads", 1) != 1 else []),
+        *(str(given[key]) for key in ("weights",) if given.get(key)),
     ]
     return printable(f"{what} ({', '.join(rest)})" if rest else what) or "mmbench gate"
 

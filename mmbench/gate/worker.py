@@ -17,7 +17,7 @@ PROTOCOL = 1
 
 def main() -> None:
     """Answer until the requests end."""
-    from mmbench.engine.loader import die_with  # noqa: PLC0415  # first the imports of the side are to be timed
+    from mmbench.engine.loader import die_with  # noqa: PLC0415  # it is heavy, and `PROTOCOL` is read elsewhere
 
     die_with(int(sys.argv[1]), 0)
     requests = os.fdopen(os.dup(sys.stdin.fileno()), encoding="utf-8")
@@ -70,8 +70,8 @@ class _Worker:
                 return self._live.answers()
             case {"do": "static"}:
                 return self._live.static()
-            case {"do": "evaluate", "output": output}:
-                return self._live.evaluate(output)
+            case {"do": "evaluate", "output": output, "metrics": metrics}:
+                return self._live.evaluate(output, metrics)
         raise ValueError(f"request {request.get('do')!r} is not known to protocol {PROTOCOL}")
 
 

@@ -1,14 +1,17 @@
 """A ratio of two timings that were taken side by side: its value and interval from blocks within pairs of processes.
 
 A pair of processes has a ratio of its own (where memory lies, which core runs what), and the blocks of a pair vary
-around that. The hierarchical bootstrap (Davison & Hinkley 1997, 3.8) draws pairs, and of each drawn pair its blocks.
+around that. The hierarchical bootstrap (Davison & Hinkley 1997, 3.8) draws pairs, and of each drawn pair its blocks. Of
+three pairs it is too narrow, since all draws may be one pair: the interval is at least Student's t over pairs.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.stats import t
 
 RESAMPLES = 2000
 
@@ -45,12 +48,33 @@ def ratio_of(
         ValueError: there is no pair, or one without blocks.
     """
     drawn = _resampled(pairs, resamples, seed)
-    low, high = np.quantile(drawn, [(1 - level) / 2, (1 + level) / 2])
-    value = float(np.mean([np.median(blocks) for blocks in pairs]))
-    # Percentiles of a few medians may lie to one side of the value that they are about.
-    low, high = min(low, value), max(high, value)
-    found = np.exp([value, low, high])
-    return Ratio(float(found[0]), float(found[1]), float(found[2]), level, len(pairs), sum(map(len, pairs)))
+    medians = [float(np.median(blocks)) for blocks in pairs]
+    reach = _reach(medians, level)
+    return _ratio(float(np.mean(medians)), drawn, reach, level, len(pairs), sum(map(len, pairs)))
+
+
+def unpaired_ratio_of(
+    base: Sequence[NDArray[np.float64]],
+    head: Sequence[NDArray[np.float64]],
+    *,
+    level: float = 0.95,
+    resamples: int = RESAMPLES,
+    seed: int = 0,
+) -> Ratio:
+    """The ratio of timings that were not taken side by side.
+
+    Args:
+        base, head: logarithms of the seconds of the blocks of each process.
+        level, resamples, seed: as `ratio_of`.
+
+    Raises:
+        ValueError: a side has no process, or one without blocks.
+    """
+    drawn = _resampled(head, resamples, seed) - _resampled(base, resamples, seed + 1)
+    of_base, of_head = ([float(np.median(blocks)) for blocks in side] for side in (base, head))
+    reach = math.hypot(_reach(of_base, level), _reach(of_head, level))
+    value = float(np.mean(of_head) - np.mean(of_base))
+    return _ratio(value, drawn, reach, level, min(len(base), len(head)), sum(map(len, head)))
 
 
 def share_above(
@@ -62,6 +86,21 @@ def share_above(
         ValueError: as `ratio_of`.
     """
     return float(np.mean(_resampled(pairs, resamples, seed) > threshold))
+
+
+def _reach(medians: Sequence[float], level: float) -> float:
+    """Half of Student's interval over pairs; nothing for a single one, of which it cannot tell."""
+    if len(medians) < 2:
+        return 0.0
+    error = float(np.std(medians, ddof=1)) / math.sqrt(len(medians))
+    return float(t.ppf((1 + level) / 2, len(medians) - 1)) * error
+
+
+def _ratio(value: float, drawn: NDArray[np.float64], reach: float, level: float, pairs: int, blocks: int) -> Ratio:
+    low, high = np.quantile(drawn, [(1 - level) / 2, (1 + level) / 2])
+    # Percentiles of a few medians may lie to one side of the value that they are about.
+    found = np.exp([value, min(low, value - reach), max(high, value + reach)])
+    return Ratio(float(found[0]), float(found[1]), float(found[2]), level, pairs, blocks)
 
 
 def _resampled(pairs: Sequence[NDArray[np.float64]], resamples: int, seed: int) -> NDArray[np.float64]:

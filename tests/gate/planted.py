@@ -1,5 +1,6 @@
 """A plugin for the tests of the gate: a model that is as slow, and errs, as `planted.json` beside it says."""
 
+import inspect
 import json
 import os
 import signal
@@ -48,6 +49,11 @@ register("dataset", "planted")(
 )
 
 
+def in_chunk():
+    """Whether a worker times this call, and neither warms up nor asks for answers."""
+    return any(frame.function == "chunk" for frame in inspect.stack(context=0))
+
+
 @register("model", "planted")
 class Model:
     """Reads the answer from the question."""
@@ -84,9 +90,9 @@ class Model:
             raise ValueError("planted: it crashes")
         if Model.calls == PLANTED.get("aborts_at"):
             os.abort()
-        if Model.calls == PLANTED.get("killed_at"):
+        if PLANTED.get("killed_in_chunk") and in_chunk():
             os.kill(os.getpid(), signal.SIGKILL)
-        if Model.calls == PLANTED.get("hangs_at"):
+        if Model.calls == PLANTED.get("hangs_at") or (PLANTED.get("hangs_in_chunk") and in_chunk()):
             time.sleep(1000)
         with stage("read"):
             time.sleep(PLANTED.get("read_s", 0.002))

@@ -10,7 +10,7 @@ import yaml
 ACTION = Path(__file__).parents[2] / "action.yml"
 
 PYTHON = """#!/bin/bash
-if [ "$1" = -c ]; then echo regression; exit 0; fi
+if [ "$2" = -c ]; then echo regression; exit 0; fi
 printf '%s\\n' "$@" > given
 if [ "$CODE" != 4 ]; then echo '{}' > reports/gate.json; fi
 exit "$CODE"
@@ -44,34 +44,11 @@ def test_inputs_become_arguments(run):
         0, BUDGET="5% latency=8%", ARGUMENTS="--limit 512 --pairs 4", METRIC="throughput,latency"
     )
     assert code == 0
-    assert given == [
-        *[
-            "-m",
-            "mmbench",
-            "gate",
-            "--model",
-            "film",
-            "--task",
-            "vqa",
-            "--base",
-            "main",
-            "--head",
-            ".",
-            "--metric",
-            "throughput,latency",
-        ],
-        *[
-            "--budget",
-            "5%",
-            "--budget",
-            "latency=8%",
-            "--report",
-            "json=reports/gate.json",
-            "--report",
-            "junit=reports/gate.xml",
-        ],
-        *["--limit", "512", "--pairs", "4"],
-    ]
+    assert " ".join(given) == (
+        "-P -m mmbench gate --model film --task vqa --base main --head . --metric throughput,latency "
+        "--budget 5% --budget latency=8% --report json=reports/gate.json --report junit=reports/gate.xml "
+        "--limit 512 --pairs 4"
+    )
     assert outputs == "verdict=regression\n"
 
 
@@ -90,6 +67,15 @@ def test_the_exit_code_is_the_gates(run, code, inconclusive, expected):
     found, _, outputs = run(code, INCONCLUSIVE=inconclusive)
     assert found == expected
     assert outputs == ("" if code == 4 else "verdict=regression\n")
+
+
+def test_no_base_and_no_report_of_before(run, tmp_path):
+    (tmp_path / "reports").mkdir()
+    (tmp_path / "reports" / "gate.json").write_text("{}")
+    assert run(4)[2] == ""
+    (tmp_path / "given").write_text("not run")
+    code, given, _ = run(0, BASE="")
+    assert (code, given) == (2, ["not run"])
 
 
 def test_every_input_is_handed_on_and_described():

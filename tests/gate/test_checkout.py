@@ -92,11 +92,14 @@ def test_a_shallow_clone_says_how_to_fetch(project, tmp_path, git):
         repository(tmp_path / "shallow").known(old)
 
 
-def test_dirty_is_what_differs_in_tracked_files(project):
+def test_dirty_is_what_differs_and_what_is_new(project):
     found = repository(project)
-    (project / "new.txt").write_text("untracked")
     assert not found.dirty()
     (project / "inside" / "file.txt").write_text("three")
+    assert found.dirty()
+    (project / "inside" / "file.txt").write_text("two")
+    assert not found.dirty()
+    (project / "new.txt").write_text("it is built and measured too")
     assert found.dirty()
 
 

@@ -64,7 +64,8 @@ def test_a_stage_that_takes_twice_as_long_is_a_regression_and_is_named(compared)
     assert throughput.head < throughput.base < 8 / 0.004
     assert 0.006 < latency.head < 0.012
     assert report.reason.startswith("throughput +")
-    assert slower(report) == {("model", "read")}
+    assert ("model", "read") in slower(report)
+    assert not slower(report) & {("model", "tell"), ("data", "collate")}
     assert told == [(1, 3), (2, 3), (3, 3)]
     assert report.answers.samples == 64
     assert report.answers.differ == 0
@@ -82,13 +83,15 @@ def test_slower_data_are_told_apart_from_the_model(compared):
     report = compared({}, {"collate_s": 0.004}, metrics=("throughput", "data"), budgets={"throughput": 0.5})
     verdicts = {finding.metric: finding.verdict for finding in report.findings}
     assert verdicts == {"throughput": Verdict.PASS, "data": Verdict.REGRESSION}
-    assert slower(report) == {("data", "collate")}
+    assert ("data", "collate") in slower(report)
+    assert not any(group == "model" for group, _ in slower(report))
 
 
 def test_a_slower_first_call_is_told_apart_and_is_no_regression(compared):
     report = compared({}, {"first_s": 1.0}, budgets={"": 0.5})
     assert report.verdict is Verdict.PASS
-    assert slower(report) == {("start", "first call")}
+    assert ("start", "first call") in slower(report)
+    assert not any(group == "model" for group, _ in slower(report))
 
 
 def test_wrong_answers_are_a_failure_and_no_speed(compared):
@@ -126,12 +129,12 @@ def test_what_head_does_wrong_is_its_failure(compared, planted, reason):
     assert (report.verdict, report.reason) == (Verdict.FAILURE, reason)
 
 
-@pytest.mark.parametrize("hangs_at", [1, 60])
-def test_a_head_that_hangs_is_ended(compared, hangs_at):
-    report = compared({}, {"hangs_at": hangs_at}, patience_s=12.0)
+@pytest.mark.parametrize("planted", [{"hangs_at": 1}, {"hangs_in_chunk": True}], ids=["loading", "in a chunk"])
+def test_a_head_that_hangs_is_ended(compared, planted):
+    report = compared({}, planted, patience_s=20.0)
     assert report.verdict is Verdict.FAILURE
     assert report.reason.startswith("hangs: no answer to '")
-    assert report.reason.endswith("' within 12 s")
+    assert report.reason.endswith("' within 20 s")
 
 
 def test_what_base_does_wrong_is_an_error(compared):
@@ -142,12 +145,14 @@ def test_what_base_does_wrong_is_an_error(compared):
 
 
 def test_a_worker_that_is_killed_from_outside_is_no_verdict(compared):
-    with pytest.raises(HarnessError, match=r"head: its process was killed from outside \(SIGKILL\)"):
-        compared({}, {"killed_at": 60})
+    with pytest.raises(
+        HarnessError, match=r"head: its process was killed from outside \(SIGKILL\); perhaps there was no memory left"
+    ):
+        compared({}, {"killed_in_chunk": True})
 
 
 def test_too_few_pairs_in_the_time_are_inconclusive(compared):
-    report = compared({}, {"read_s": 0.01}, time_limit_s=1.0)
+    report = compared({}, {"read_s": 0.003}, time_limit_s=1.0)
     assert report.verdict is Verdict.INCONCLUSIVE
     assert report.findings[0].reason == "1 of 3 pairs were made in the time for it"
 

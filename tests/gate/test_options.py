@@ -41,10 +41,10 @@ def test_budgets_that_make_no_sense(texts, message):
 def test_budget_of_each_metric():
     metrics = ("throughput", "latency", "memory", "flops", "accuracy")
     plain = GateOptions(metrics)
-    assert [plain.budget(metric) for metric in metrics] == [BUDGET, BUDGET, 0.02, 0.0, 0.0]
+    assert [plain.budget(metric) for metric in metrics] == [BUDGET, BUDGET, 0.02, 0.0, 0.01]
     given = GateOptions(metrics, {"": 0.1, "latency": 0.2, "accuracy": 0.01})
     assert [given.budget(metric) for metric in metrics] == [0.1, 0.2, 0.1, 0.1, 0.01]
-    assert GateOptions(metrics, {"": 0.1}).budget("accuracy") == 0.0  # a share says nothing of a difference
+    assert GateOptions(metrics, {"": 0.1}).budget("accuracy") == 0.01  # a share says nothing of a difference
 
 
 def test_kinds_of_metrics_and_their_level():

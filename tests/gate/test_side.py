@@ -100,13 +100,14 @@ def test_a_folder_that_is_no_project_is_put_on_the_path(tmp_path, scratch, monke
 @pytest.mark.parametrize("named", ["environment", "environment/bin/python"])
 def test_an_interpreter_has_its_own_code(tmp_path, scratch, monkeypatch, named):
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PYTHONPATH", "elsewhere")
     python = tmp_path / "environment" / "bin" / "python"
     python.parent.mkdir(parents=True)
     python.symlink_to(sys.executable)
     with opened("base", named, scratch) as side:
         assert side.python == python
         assert side.folder == tmp_path
-        assert side.environment == dict(os.environ)
+        assert side.environment == {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
 
 
 def test_a_project_that_does_not_build_says_so(project, scratch):
@@ -121,6 +122,7 @@ def test_a_project_that_does_not_build_says_so(project, scratch):
     ("text", "message"),
     [
         ("mian", "unknown git reference 'mian'; did you mean 'main'"),
+        ("", "--base is empty: give a git reference, a folder, or an interpreter"),
         ("main", "--base 'main' is a git reference and also a folder or file here: for that write ./main"),
     ],
 )

@@ -68,10 +68,10 @@ def test_series_of_records_by_workload(records, capsys):
     records([0.5, 0.6], model="sum")
     assert main(["trend", "--json"]) == 0
     found = {(series["workload"], series["metric"]): series for series in json.loads(capsys.readouterr().out)["series"]}
-    film = found["film on vqa (easy-vqa 1.0, test)", "accuracy"]
+    film = found["film on vqa (easy-vqa 1.0, test; float32, batch 64)", "accuracy"]
     assert [point["value"] for point in film["points"]] == [0.9] * 3
     assert [point["label"] for point in film["points"]] == ["0" * 10] * 3
-    assert len(found["sum on vqa (easy-vqa 1.0, test)", "memory"]["points"]) == 2
+    assert len(found["sum on vqa (easy-vqa 1.0, test; float32, batch 64)", "memory"]["points"]) == 2
     assert main(["trend", "--model", "sum", "--metric", "accuracy", "--json"]) == 0
     (series,) = json.loads(capsys.readouterr().out)["series"]
     assert [point["value"] for point in series["points"]] == [0.5, 0.6]

@@ -1,0 +1,179 @@
+"""Head against what another run stored: possible where base cannot be run any more, and weak.
+
+Whatever the machine did between the two runs counts as head's, and a shared machine does much; so the report is marked.
+"""
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from time import monotonic
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import ValidationError
+
+from mmbench.errors import UsageError
+from mmbench.gate.floor import fingerprint
+from mmbench.gate.gate import GateProgress, reason_for, without_places
+from mmbench.gate.link import SideError
+from mmbench.gate.lock import alone
+from mmbench.gate.options import TIMINGS, GateOptions
+from mmbench.gate.pair import chunk_length, prepare
+from mmbench.gate.side import Side, opened
+from mmbench.gate.verdict import change_of, decide, overall
+from mmbench.gate.workload import Workload
+from mmbench.record.environment import capture
+from mmbench.record.gate import Finding, Floor, GateReport, SideInfo, Verdict
+from mmbench.record.store import new_run_id
+from mmbench.stats.ratio import unpaired_ratio_of
+
+_PLACES = ("data", "weights", "plugins")
+"""Of a workload, what says only where files are."""
+
+Timings = dict[str, NDArray[np.float64]]
+"""Seconds of an iteration [blocks] of one process, by metric."""
+
+
+def load_stored(path: Path, workload: Workload, options: GateOptions) -> GateReport:
+    """The report of an earlier gate, whose head is to be the base now.
+
+    Raises:
+        UsageError: it is none, of another workload, or without timings of what is gated.
+    """
+    try:
+        found = GateReport.model_validate_json(path.read_text(encoding="utf-8"), strict=True)
+    except OSError as error:
+        raise UsageError(f"cannot read {path}: {error.strerror or error}") from error
+    except (ValidationError, UnicodeDecodeError) as error:
+        raise UsageError(f"{path} is no report of `mmbench gate --report json=FILE`") from error
+    for name, value in without_places(workload).items():
+        if name not in _PLACES and found.workload.get(name) != value:
+            raise UsageError(f"{path} is of another workload: {name} {found.workload.get(name)}, not {value}")
+    stored = {finding.metric for finding in found.findings if finding.head_s}
+    for metric in options.metrics:
+        if metric not in stored:
+            known = ", ".join(sorted(stored)) or f"none, its verdict is {found.verdict.value}"
+            raise UsageError(f"{path} holds no timings of {metric}, only these can be gated against it: {known}")
+    return found
+
+
+def gate_against(
+    stored: GateReport,
+    head: str,
+    workload: Workload,
+    options: GateOptions,
+    *,
+    floor: Floor | None = None,
+    progress: GateProgress | None = None,
+) -> GateReport:
+    """Compare head with the head of a stored report, by as many processes as a gate would have pairs.
+
+    Raises:
+        UsageError: there is no such code.
+        HarnessError: a process was killed from outside.
+    """
+    began, created = monotonic(), datetime.now(UTC)
+    progress = progress or GateProgress()
+    processes: list[Timings] = []
+    failure: str | None = None
+    info = SideInfo(label=head, commit=None, dirty=False, versions={})
+    try:
+        with (
+            alone(options.time_limit_s, progress.note),
+            TemporaryDirectory(prefix="mmbench-gate-", ignore_cleanup_errors=True) as scratch,
+            opened("head", head, Path(scratch)) as side,
+        ):
+            for number in range(options.pairs):
+                progress.pair(number + 1, options.pairs)
+                facts, timings = _measure(side, workload, options, number, Path(scratch))
+                processes.append(timings)
+                info = SideInfo(label=side.label, commit=side.commit, dirty=side.dirty, versions=facts["versions"])
+    except SideError as error:
+        if error.usage:
+            raise UsageError(error.reason) from error
+        failure = error.reason
+    findings = [] if failure is not None else _findings(stored, processes, options, floor)
+    verdict = Verdict.FAILURE if failure is not None else overall(findings)
+    return GateReport(
+        run_id=new_run_id(created),
+        created=created,
+        verdict=verdict,
+        reason=failure or reason_for(findings, verdict),
+        base=stored.head,
+        head=info,
+        workload=without_places(workload),
+        findings=findings,
+        places=[],
+        answers=None,
+        floor=floor,
+        weak=True,
+        seconds=monotonic() - began,
+        environment=capture(workload.threads),
+        settings=asdict(options) | {"metrics": list(options.metrics), "budgets": dict(options.budgets)},
+    )
+
+
+def _measure(
+    side: Side, workload: Workload, options: GateOptions, number: int, scratch: Path
+) -> tuple[dict[str, Any], Timings]:
+    """One process: its facts, and its timings in chunks as a gate's."""
+    own = side.workload(workload, Path.cwd())
+    link = side.start(scratch / "head.log", number, own.threads)
+    try:
+        facts = prepare(link, own, options.patience_s)
+        timings: Timings = {}
+        for metric in options.metrics:
+            request = {"do": "chunk", "kind": metric, "iterations": chunk_length(link, metric, options)}
+            chunks = [sum(link.ask(request, options.patience_s).values()) for _ in range(2 * options.blocks)]
+            timings[metric] = np.reshape(chunks, (-1, 2)).mean(axis=1)
+        return facts, timings
+    except BaseException:
+        link.kill()
+        raise
+    finally:
+        link.close()
+
+
+def _findings(
+    stored: GateReport, processes: Sequence[Timings], options: GateOptions, floor: Floor | None
+) -> list[Finding]:
+    same = fingerprint(stored.environment) == fingerprint(capture(stored.environment.threads))
+    return [
+        _finding(old, [process[old.metric] for process in processes], options, floor, same_machine=same)
+        for old in stored.findings
+        if old.metric in options.metrics
+    ]
+
+
+def _finding(
+    old: Finding,
+    blocks: Sequence[NDArray[np.float64]],
+    options: GateOptions,
+    floor: Floor | None,
+    *,
+    same_machine: bool,
+) -> Finding:
+    assert old.metric in TIMINGS and old.head_s and old.head  # noqa: S101, PT018  # load_stored has looked
+    before = [np.log(process) for process in old.head_s]
+    ratio = unpaired_ratio_of(before, [np.log(process) for process in blocks], level=options.timing_level)
+    change, budget = change_of(ratio), options.budget(old.metric)
+    verdict, reason = decide(change, budget, None if floor is None else floor.floors.get(old.metric))
+    if not same_machine:
+        verdict, reason = Verdict.INCONCLUSIVE, "it was stored on another kind of machine, or by other versions"
+    faster = float(np.median(np.concatenate(old.head_s)) / np.median(np.concatenate(blocks)))
+    return Finding(
+        metric=old.metric,
+        unit=old.unit,
+        higher_is_better=old.higher_is_better,
+        base=old.head,
+        head=old.head * faster if old.higher_is_better else old.head / faster,
+        change=change.model_copy(update={"method": "medians over the blocks of processes, one side after the other"}),
+        budget=budget,
+        verdict=verdict,
+        reason=reason,
+        base_s=old.head_s,
+        head_s=[process.tolist() for process in blocks],
+    )
