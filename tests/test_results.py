@@ -23,6 +23,7 @@ JOBS = list(runpy.run_path(str(RESULTS / "make.py"))["jobs"]())
 
 SEEDS = ("reference", "seeds/1", "seeds/2")
 
+EASY = ("vqa", "easy-vqa")
 AV = ("multimodal_classification", "av-digits")
 
 Key = tuple[str, str, str, int]
@@ -90,8 +91,14 @@ def test_film_is_as_good_as_the_readme_says(runs):
 
 
 def test_at_least_three_fusions_solve_easy_vqa(runs):
+    """On the mean over three seeds."""
     found = values(runs, "vqa", "easy-vqa", "accuracy")
     assert sum(found[fusion] >= 0.995 for fusion in fusions()) >= 3
+
+
+def test_every_fusion_was_trained_three_times_on_easy_vqa(runs):
+    for fusion in fusions():
+        assert {seed for *key, seed in runs if key == ["vqa", "easy-vqa", fusion]} == {0, 1, 2}
 
 
 def test_every_fusion_reads_three_modalities(runs):
@@ -179,6 +186,6 @@ def test_the_tables_are_made_from_the_records(capsys):
     assert main(["leaderboard", str(RESULTS / "reference"), "--format", "markdown"]) == 0
     shown = (RESULTS / "README.md").read_text(encoding="utf-8")
     assert capsys.readouterr().out.strip() in shown
-    both = [str(RESULTS / folder / "multimodal_classification" / "av-digits") for folder in SEEDS]
-    assert main(["leaderboard", *both, "--seeds", "--metric", "accuracy", "--format", "markdown"]) == 0
+    three = [str(RESULTS / folder / task / dataset) for task, dataset in (EASY, AV) for folder in SEEDS]
+    assert main(["leaderboard", *three, "--seeds", "--metric", "accuracy", "--format", "markdown"]) == 0
     assert capsys.readouterr().out.strip() in shown

@@ -209,8 +209,11 @@ def _print_next(found: "Comparison") -> None:
     weights = best.model.weights
     if weights is None:  # a floor, or given predictions
         return
+    shipped = ":" in weights.source  # by a package, and found by name
+    if not (shipped or Path(weights.source).is_file()):
+        return
     words = ["--model", best.model.name, "--task", best.task, "--dataset", best.dataset.name]
-    if ":" not in weights.source:  # those that a package ships are found by name
+    if not shipped:
         words += ["--weights", weights.source]
     console().print(f"[dim]next: mmbench diagnose {escape(printable(shlex.join(words)))}[/]", soft_wrap=True)
 

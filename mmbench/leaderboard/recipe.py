@@ -20,7 +20,11 @@ _APART = {
     ("training", "torch"),  # where and on what it was computed, which is not what was computed
     *(("training", "options", name) for name in ("device", "threads", "workers", "log_to")),
 }
-_PROCESSES = ("training", "processes")  # each has statistics of batch norm of its own; not in older weights
+_OLDER = {
+    ("training", "processes"): "1",  # each has statistics of batch norm of its own
+    ("training", "options", "keep"): '"best"',
+}
+"""Settings that older weights do not tell, and what they were made with."""
 
 _LONG = 24
 """Longer values (a vocabulary) are shown as a hash."""
@@ -40,7 +44,7 @@ def recipe_of(record: RunRecord) -> Recipe:
     """All settings of model and training but the seed, what follows from it, and the machine that trained it."""
     settings = {path: json.dumps(value, sort_keys=True) for path, value in _leaves(record.model.config, ())}
     if training_seed(record) is not None:
-        settings.setdefault(_PROCESSES, "1")
+        settings = _OLDER | settings
     return {**settings, ("parameters",): json.dumps(record.model.parameters)}
 
 

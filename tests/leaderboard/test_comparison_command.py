@@ -145,10 +145,14 @@ def test_latex_keeps_notes_out_of_the_caption(compare, runs):
     assert below.count(r"\footnotesize") == below.count(r"\par\smallskip") > 2
 
 
-def test_next_is_why_the_best_is_the_best(compare, runs, stored):
+def test_next_is_why_the_best_is_the_best(compare, runs, stored, tmp_path, monkeypatch):
     assert compare(*runs).splitlines()[-1] == ("next: mmbench diagnose --model film --task vqa --dataset easy-vqa")
     own = {"sha256": "0" * 64, "source": "weights/my own.safetensors"}
     best = stored("sum", [1] * 40, model_info={"weights": own})
+    monkeypatch.chdir(tmp_path)
+    assert "next:" not in compare(*runs, best)  # where the file is not
+    (tmp_path / "weights").mkdir()
+    (tmp_path / "weights" / "my own.safetensors").touch()
     assert compare(*runs, best).splitlines()[-1] == (
         "next: mmbench diagnose --model sum --task vqa --dataset easy-vqa --weights 'weights/my own.safetensors'"
     )

@@ -189,6 +189,13 @@ def test_older_weights_were_trained_by_one_process(trained):
     assert row.seeds == 2
 
 
+def test_older_weights_are_of_the_best_epoch(trained):
+    """`--keep` came later, and what it does by default is what was done before."""
+    (row,) = one_table([trained(0), trained(1, options={"keep": "best"})]).rows
+    assert row.seeds == 2
+    assert len(one_table([trained(0), trained(1, options={"keep": "last"})]).rows) == 2
+
+
 def test_variants_are_told_apart_by_few_settings_and_the_note_has_all(trained):
     def encoders(name, words):
         text = {"name": "gru", "options": {"vocabulary": [f"word{i}" for i in range(words)]}}
