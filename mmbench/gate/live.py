@@ -1,6 +1,7 @@
 """A loaded model that can be timed in small pieces: what a worker of the gate holds."""
 
 import gc
+import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
@@ -92,6 +93,7 @@ class Live:
             "batches": len(self._batches),
             "requests": len(self._requests),
             "device": str(run.device),
+            "files": _files(run.model, workload),
             "versions": versions(),
         }
         gc.collect()
@@ -222,6 +224,13 @@ class Live:
                 with whole(times):
                     self._subject.work(batch)
         return {name: found.seconds / iterations for name, found in times.self_times.items()}
+
+
+def _files(model: object, workload: Workload) -> list[str]:
+    """Where the code is that makes a difference: of mmbench, of the model, of the plugins."""
+    modules = [sys.modules[name] for name in ("mmbench", type(model).__module__)]
+    found = [str(module.__file__) for module in modules if getattr(module, "__file__", None)]
+    return [*found, *(str(Path(file).resolve()) for file in workload.plugins)]
 
 
 def _prepare(subject: Subject, indices: Sequence[int]) -> None:

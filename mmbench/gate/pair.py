@@ -5,8 +5,11 @@ from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
+from time import monotonic
 from typing import Any
 
+from mmbench.data.annotations import shown
+from mmbench.errors import UsageError
 from mmbench.gate.link import Link, SideError, SideName
 from mmbench.gate.options import GateOptions
 from mmbench.gate.pingpong import Block, play
@@ -70,6 +73,7 @@ class Pairs:
         """The next pair; the first also tells answers and qualities.
 
         Raises:
+            UsageError: both run the same files.
             SideError: one side refused or failed, or they do not run the same.
             HarnessError: a worker was killed from outside.
         """
@@ -94,6 +98,7 @@ class Pairs:
     def _measure(self, links: Mapping[SideName, Link], first: bool) -> Pair:
         pair = Pair(facts=self._prepare(links))
         check_same(pair.facts)
+        check_apart(pair.facts, self._sides)
         if first:
             pair.answers = self._ask_both(links, {"do": "answers"})
         for kind in self._options.timings:
@@ -134,8 +139,9 @@ class Pairs:
         if like not in self._iterations:
             # Asked of both, so that both go on with the same batch.
             self._iterations[like] = min(chunk_length(links[name], like, self._options) for name in SIDES)
+        until = monotonic() + self._options.time_limit_s
         iterations, patience = self._iterations[like], self._options.patience_s
-        return play(links["base"], links["head"], kind, iterations, blocks, patience)
+        return play(links["base"], links["head"], kind, iterations, blocks, patience, until)
 
 
 def prepare(link: Link, workload: Workload, patience_s: float) -> dict[str, Any]:
@@ -159,6 +165,20 @@ def chunk_length(link: Link, kind: str, options: GateOptions) -> int:
     took = sum(link.ask({"do": "chunk", "kind": kind, "iterations": 1}, options.patience_s).values())
     wanted = options.chunk_s / took if took > 0 else _MOST_ITERATIONS
     return max(1, min(_MOST_ITERATIONS, math.ceil(wanted)))
+
+
+def check_apart(facts: Mapping[SideName, Mapping[str, Any]], sides: Mapping[SideName, Side]) -> None:
+    """Refuse to compare code with itself where two versions were asked for: it would always pass.
+
+    Raises:
+        UsageError: names a file that both run.
+    """
+    base, head = (facts[name]["files"] for name in SIDES)
+    if sides["base"].label != sides["head"].label and base == head:
+        raise UsageError(
+            f"base and head run the same files, such as {shown(Path(head[-1]))}, so they cannot differ: give plugins "
+            "relative to the side's folder, and run where the project's pyproject.toml is"
+        )
 
 
 def check_same(facts: Mapping[SideName, Mapping[str, Any]]) -> None:

@@ -4,8 +4,10 @@ A block is four chunks of work, base head head base or head base base head in tu
 within it. Between its chunks a worker waits for its next request and takes no time from the other.
 """
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from time import monotonic
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +17,7 @@ from mmbench.gate.link import Link
 Parts = dict[str, float]
 """Seconds of one iteration, by part of the work."""
 
+_FEWEST = 2
 _ORDERS = (["base", "head", "head", "base"], ["head", "base", "base", "head"])
 
 
@@ -26,8 +29,18 @@ class Block:
     head: tuple[Parts, Parts]
 
 
-def play(base: Link, head: Link, kind: str, iterations: int, blocks: int, timeout_s: float) -> list[Block]:
+def play(
+    base: Link, head: Link, kind: str, iterations: int, blocks: int, timeout_s: float, until: float = math.inf
+) -> list[Block]:
     """Let both time chunks of that kind, so many iterations each.
+
+    Args:
+        base, head: ready workers.
+        kind: of the chunks; see `Live.chunk`.
+        iterations: of a chunk.
+        blocks: of four chunks.
+        timeout_s: seconds that a chunk may take.
+        until: time of `monotonic` after which no further block is begun; two are made in any case.
 
     Raises:
         SideError, HarnessError: as `Link.ask`.
@@ -36,6 +49,8 @@ def play(base: Link, head: Link, kind: str, iterations: int, blocks: int, timeou
     request = {"do": "chunk", "kind": kind, "iterations": iterations}
     found = []
     for number in range(blocks):
+        if number >= _FEWEST and monotonic() > until:
+            break
         chunks: dict[str, list[Parts]] = {"base": [], "head": []}
         for side in _ORDERS[number % 2]:
             chunks[side].append(links[side].ask(request, timeout_s))

@@ -144,6 +144,12 @@ def test_what_base_does_wrong_is_an_error(compared):
         compared({}, {}, workload=Workload("plantde", "planted", plugins=(PLUGIN,)))
 
 
+def test_code_that_cannot_differ_is_not_compared(compared, plant, tmp_path):
+    plugin = plant(tmp_path / "elsewhere") / PLUGIN
+    with pytest.raises(UsageError, match=r"run the same files, such as elsewhere/model\.py, so they cannot differ"):
+        compared({}, {"read_s": 0.01}, workload=Workload("planted", "planted", plugins=(str(plugin),)))
+
+
 def test_a_worker_that_is_killed_from_outside_is_no_verdict(compared):
     with pytest.raises(
         HarnessError, match=r"head: its process was killed from outside \(SIGKILL\); perhaps there was no memory left"
