@@ -45,7 +45,7 @@ class ImageEncoder(Encoder):
     def forward(self, inputs: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
         """uint8 [B, 3, size, size] and mask [B] -> [B, T, D] and [B, T]."""
         dtype = next(self.parameters()).dtype
-        pixels = inputs.to(dtype) / 127.5 - 1.0
+        pixels = inputs.to(dtype, copy=True).div_(127.5).sub_(1.0)  # in place: no tensor is larger
         tokens = self._encode_in_training(pixels, mask) if self.training else self.encode(pixels)
         return tokens, mask.unsqueeze(1).expand(-1, tokens.shape[1])
 

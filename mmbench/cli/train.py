@@ -137,7 +137,9 @@ def train(
     from mmbench.engine.train import train as run
     from mmbench.engine.train import train_together
     from mmbench.engine.train_source import On
+    from mmbench.profile.malloc import keep_freed_memory
 
+    keep_freed_memory()
     build = make_build(
         modality=modality,
         encoder=encoder,
@@ -164,7 +166,9 @@ def train(
 
 def _on(text: str) -> "On":
     from mmbench.engine.train_source import On
+    from mmbench.profile.malloc import keep_freed_memory
 
+    keep_freed_memory()
     task, slash, dataset = text.partition("/")
     if slash and not dataset:
         raise UsageError(f"--multi-task expects TASK or TASK/DATASET, not {text!r}")

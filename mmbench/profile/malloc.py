@@ -17,7 +17,9 @@ from typing import Protocol
 MAPPED_FROM = 128 * 1024
 """Bytes from which a block is mapped by itself while a measurement runs: the threshold that glibc starts with."""
 
-_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # malloc.h
+_M_TRIM_THRESHOLD, _M_TOP_PAD, _M_MMAP_THRESHOLD = -1, -2, -3  # malloc.h
+_MOST = 2**31 - 1  # what mallopt takes
+_PAD = 64 * 2**20
 _LARGEST_THRESHOLD = 32 * 2**20  # DEFAULT_MMAP_THRESHOLD_MAX of 64-bit glibc, where its own adaptation ends
 _IS_MMAPPED = 2  # flag in the size field, which lies before the block (malloc.c)
 _POINTER = ctypes.sizeof(ctypes.c_void_p)
@@ -48,6 +50,11 @@ class _Glibc:
         # Trim at twice the other, as malloc's own adaptation does.
         self._libc.mallopt(_M_MMAP_THRESHOLD, mapped_from)
         self._libc.mallopt(_M_TRIM_THRESHOLD, 2 * mapped_from)
+
+    def keep(self) -> None:
+        self._libc.mallopt(_M_MMAP_THRESHOLD, _LARGEST_THRESHOLD)
+        self._libc.mallopt(_M_TRIM_THRESHOLD, _MOST)
+        self._libc.mallopt(_M_TOP_PAD, _PAD)
 
     def occupy(self) -> list[int]:
         """Take all free blocks of this thread's arena that a large request could be served from; none is touched."""
@@ -110,6 +117,17 @@ def settle_malloc() -> None:
     malloc = _glibc()
     if malloc is not None:
         malloc.set_thresholds(_LARGEST_THRESHOLD)
+
+
+def keep_freed_memory() -> None:
+    """Let malloc keep what is freed, for a process that allocates the same large blocks again and again.
+
+    By itself it gives the free end of its heap back to the kernel, which then must clear those pages anew in each step
+    of a training. Nothing that watches memory should run in the same process afterwards.
+    """
+    malloc = _glibc()
+    if malloc is not None:
+        malloc.keep()
 
 
 @contextmanager
