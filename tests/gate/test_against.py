@@ -7,7 +7,7 @@ import pytest
 
 from mmbench.cli import main
 
-WORDS = ["gate", "--model", "planted", "--task", "planted", "--plugin", "model.py", "--batch-size", "8"]
+WORDS = ["gate", "--model", "planted", "--task", "planted", "--plugin", "model.py", "--batch-size", "8", "--pairs", "1"]
 
 
 @pytest.fixture
@@ -16,7 +16,7 @@ def stored(tmp_path, monkeypatch, plant):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     plant(tmp_path / "same")
-    words = ["--base", "same", "--head", "same", "--budget", "50%", "--most-pairs", "3", "--report", "json=stored.json"]
+    words = ["--base", "same", "--head", "same", "--budget", "50%", "--most-pairs", "1", "--report", "json=stored.json"]
     assert main([*WORDS, *words]) == 0
     return Path("stored.json")
 

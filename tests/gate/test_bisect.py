@@ -6,7 +6,20 @@ import pytest
 
 from mmbench.cli import main
 
-WORDS = ["--model", "planted", "--task", "planted", "--plugin", "model.py", "--batch-size", "8", "--most-pairs", "3"]
+WORDS = [
+    "--model",
+    "planted",
+    "--task",
+    "planted",
+    "--plugin",
+    "model.py",
+    "--batch-size",
+    "8",
+    "--pairs",
+    "1",
+    "--most-pairs",
+    "1",
+]
 
 
 @pytest.fixture

@@ -19,6 +19,12 @@ from mmbench.gate.workload import Workload
 from mmbench.record.gate import Floor, GateReport
 
 WORDS = ["--model", "planted", "--task", "planted", "--plugin", "model.py", "--batch-size", "8"]
+COMMAND = """
+import signal, sys
+from mmbench.cli import main
+signal.signal(signal.SIGINT, signal.default_int_handler)  # it is ignored where the tests run in the background
+sys.exit(main())
+"""
 WORKLOAD = Workload("planted", "planted", plugins=("model.py",), batch_size=8)
 
 
@@ -34,7 +40,20 @@ def work(tmp_path, monkeypatch):
 def test_a_regression_has_exit_code_1_and_every_report(work, plant, capsys):
     plant(work / "a base")
     plant(work / "a head", read_s=0.006)
-    arguments = ["gate", *WORDS, "--base", "a base", "--head", "a head", "--budget", "5%", "--most-pairs", "3"]
+    arguments = [
+        "gate",
+        *WORDS,
+        "--base",
+        "a base",
+        "--head",
+        "a head",
+        "--budget",
+        "5%",
+        "--pairs",
+        "1",
+        "--most-pairs",
+        "1",
+    ]
     reports = ["--report", "junit=gate.xml", "--report", "json=gate.json", "--report", "history=history.csv"]
     assert main([*arguments, *reports]) == 1
     shown = capsys.readouterr()
@@ -60,7 +79,7 @@ def test_a_floor_above_the_budget_is_inconclusive(work, plant, capsys):
     assert load_floor(path, WORKLOAD) == floor
     with pytest.raises(UsageError, match="holds the noise floor of another workload: make it again with --calibrate"):
         load_floor(path, Workload("other", "planted"))
-    words = ["gate", *WORDS, "--base", "same", "--head", "same", "--most-pairs", "3", "--json"]
+    words = ["gate", *WORDS, "--base", "same", "--head", "same", "--pairs", "1", "--json"]
     assert main(words) == 3
     report = json.loads(capsys.readouterr().out)
     assert report["reason"].endswith("the noise floor of this runner, 90.0%, exceeds the budget, 3.0%")
@@ -119,7 +138,7 @@ def test_what_is_ended_leaves_nothing_behind(work, plant, git, number):
     git(project, "commit", "--quiet", "--message", "one")
     (work / "tmp").mkdir()
     process = subprocess.Popen(
-        [sys.executable, "-m", "mmbench", "gate", *WORDS, "--base", "main"],
+        [sys.executable, "-c", COMMAND, "gate", *WORDS, "--base", "main"],
         cwd=project,
         env={**os.environ, "TMPDIR": str(work / "tmp")},
         stderr=subprocess.DEVNULL,

@@ -14,7 +14,10 @@ from mmbench.record.gate import Verdict
 
 PLUGIN = "model.py"
 WORKLOAD = Workload("planted", "planted", plugins=(PLUGIN,), batch_size=8)
-QUICK = {"pairs": 3, "most_pairs": 3, "blocks": 4, "chunk_s": 0.01, "patience_s": 60.0}
+QUICK = {"pairs": 1, "most_pairs": 1, "blocks": 4, "chunk_s": 0.01, "patience_s": 60.0}
+
+THREE = {"pairs": 3, "most_pairs": 3}
+"""Of which the start of processes, and what pairs differ in, can be told."""
 
 
 @pytest.fixture
@@ -51,7 +54,7 @@ def test_a_stage_that_takes_twice_as_long_is_a_regression_and_is_named(compared)
         def pair(self, number, most):
             told.append((number, most))
 
-    report = compared({}, {"read_s": 0.004}, progress=Progress(), metrics=("throughput", "latency"))
+    report = compared({}, {"read_s": 0.004}, progress=Progress(), metrics=("throughput", "latency"), **THREE)
     assert report.verdict is Verdict.REGRESSION
     throughput, latency = report.findings
     assert (throughput.metric, latency.metric) == ("throughput", "latency")
@@ -80,7 +83,7 @@ def test_a_faster_model_is_an_improvement(compared):
 
 
 def test_slower_data_are_told_apart_from_the_model(compared):
-    report = compared({}, {"collate_s": 0.004}, metrics=("throughput", "data"), budgets={"throughput": 0.5})
+    report = compared({}, {"collate_s": 0.008}, metrics=("throughput", "data"), budgets={"throughput": 0.5})
     verdicts = {finding.metric: finding.verdict for finding in report.findings}
     assert verdicts == {"throughput": Verdict.PASS, "data": Verdict.REGRESSION}
     assert ("data", "collate") in slower(report)
@@ -88,7 +91,7 @@ def test_slower_data_are_told_apart_from_the_model(compared):
 
 
 def test_a_slower_first_call_is_told_apart_and_is_no_regression(compared):
-    report = compared({}, {"first_s": 1.0}, budgets={"": 0.5})
+    report = compared({}, {"first_s": 1.0}, budgets={"": 0.5}, **THREE)
     assert report.verdict is Verdict.PASS
     assert ("start", "first call") in slower(report)
     assert not any(group == "model" for group, _ in slower(report))
@@ -158,7 +161,7 @@ def test_a_worker_that_is_killed_from_outside_is_no_verdict(compared):
 
 
 def test_too_few_pairs_in_the_time_are_inconclusive(compared):
-    report = compared({}, {"read_s": 0.003}, time_limit_s=1.0)
+    report = compared({}, {"read_s": 0.003}, time_limit_s=1.0, **THREE)
     assert report.verdict is Verdict.INCONCLUSIVE
     assert report.findings[0].reason == "1 of 3 pairs were made in the time for it"
 
