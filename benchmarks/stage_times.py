@@ -3,8 +3,7 @@
 1. The sum of the stages against iterations without recording, for a fusion by modulation, one by attention, and one
    over two backbones of transformers. Must hold: within 5 %.
 2. A model whose `fuse` stage spins on the clock for a known time, against the same model without that, in the order
-   ABBA. Must hold: `fuse` grows by that time within 10 %, no other by a tenth of it. Products of matrices in its place
-   also slow the stages after them, whose data they push out of the caches: true, and no fault of the measurement.
+   ABBA. Must hold: `fuse` grows by that time within 10 %, no other by a tenth of it.
 3. The throughput pass, twice. Must hold: their intervals overlap.
 """
 
@@ -98,7 +97,7 @@ def print_known_work(model: Classifies, batches: Sequence[Batch], seconds: float
 
 
 def make_work(seconds: float) -> Callable[[], None]:
-    """Wait for so long by asking the clock: work that pushes no other stage's data out of the caches."""
+    """Ask the clock for so long: a time that is known as it is."""
 
     def spin() -> None:
         end = perf_counter() + seconds
