@@ -125,7 +125,7 @@ def by_pytest_benchmark(base: Path, head: Path, _: float) -> dict[str, object]:
         against = ["--benchmark-compare=0001", "--benchmark-compare-fail=mean:5%"]
         words = ["--benchmark-save=base"] if side is base else against
         command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", storage, *words, "test_speed.py"]
-        done = subprocess.run(command, cwd=side, capture_output=True, text=True, check=False)  # noqa: S603
+        done = subprocess.run(command, cwd=side, capture_output=True, text=True, check=False)  # noqa: S603  # fixed
         if done.returncode:
             verdict = "regression" if "Performance has regressed" in done.stdout + done.stderr else "failure"
             break
@@ -139,7 +139,7 @@ def neighbour(*, wanted: bool) -> Iterator[None]:
     if not wanted:
         yield
         return
-    process = subprocess.Popen([sys.executable, "-c", NEIGHBOUR])  # noqa: S603
+    process = subprocess.Popen([sys.executable, "-c", NEIGHBOUR])  # noqa: S603  # fixed
     try:
         yield
     finally:

@@ -41,7 +41,7 @@ def slowdown() -> "Callable[..., Ratio]":
     def measure(
         base: Callable[[], object], head: Callable[[], object], *, blocks: int = BLOCKS, rounds: int = ROUNDS
     ) -> "Ratio":
-        from mmbench.stats.ratio import ratio_of  # noqa: PLC0415
+        from mmbench.stats.ratio import ratio_of  # noqa: PLC0415  # heavy: only where a fixture is used
 
         calls = {base: _calls(base), head: _calls(head)}
         return ratio_of([_round(base, head, calls, blocks) for _ in range(rounds)])
@@ -59,10 +59,10 @@ def benchmark_model(request: pytest.FixtureRequest) -> Iterator[Callable[..., No
     benchmark = request.getfixturevalue("benchmark")  # not an argument: pytest-benchmark may not be installed
 
     def run(model: str, task: str, **options: Any) -> None:
-        import torch  # noqa: PLC0415
+        import torch  # noqa: PLC0415  # heavy: only where a fixture is used
 
-        from mmbench.gate.live import Live  # noqa: PLC0415
-        from mmbench.gate.workload import Workload  # noqa: PLC0415
+        from mmbench.gate.live import Live  # noqa: PLC0415  # heavy: only where a fixture is used
+        from mmbench.gate.workload import Workload  # noqa: PLC0415  # heavy: only where a fixture is used
 
         workload = Workload(model, task, **options)
         with torch.inference_mode():
@@ -90,7 +90,7 @@ def _round(
     base: Callable[[], object], head: Callable[[], object], calls: dict[Callable[[], object], int], blocks: int
 ) -> Any:
     """Log-ratios of blocks, by seconds of a call."""
-    import numpy as np  # noqa: PLC0415
+    import numpy as np  # noqa: PLC0415  # heavy: only where a fixture is used
 
     gc.collect()
     found = []

@@ -8,7 +8,6 @@ from rich.console import Console
 from rich.markup import escape
 
 from mmbench.cli.console import DataOption, JsonOption, PluginOption, console
-from mmbench.cli.gate import ended_by_signals
 from mmbench.cli.run_options import (
     DatasetOption,
     DType,
@@ -19,6 +18,7 @@ from mmbench.cli.run_options import (
     TaskOption,
     WeightsOption,
 )
+from mmbench.cli.signals import ended_by_signals
 from mmbench.errors import printable
 from mmbench.gate.options import GateOptions, parse_budgets
 from mmbench.gate.workload import Workload

@@ -1,11 +1,8 @@
 """`mmbench gate`: is head slower, larger or worse than base?"""
 
 import os
-import signal
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
-from types import FrameType
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -21,6 +18,7 @@ from mmbench.cli.run_options import (
     TaskOption,
     WeightsOption,
 )
+from mmbench.cli.signals import ended_by_signals
 from mmbench.errors import UsageError, unknown_name
 from mmbench.gate.options import GateOptions, parse_budgets
 from mmbench.gate.workload import Workload
@@ -32,8 +30,6 @@ DEFAULTS = GateOptions()
 WORKLOAD = Workload("", "")
 
 EXIT_CODES = {"pass": 0, "improvement": 0, "regression": 1, "failure": 1, "inconclusive": 3}
-
-_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 _MEASURE = "How to measure"
 _REPORT = "Reports"
@@ -286,23 +282,3 @@ def _write(found: "GateReport", reports: Sequence[tuple[str, Path]]) -> None:
                 file.write(to_markdown(found))
         except OSError as error:  # a container may not have it
             print_line("note", "yellow", f"the summary of the job cannot be written: {error.strerror}")
-
-
-@contextmanager
-def ended_by_signals() -> Iterator[None]:
-    """Let a signal that asks to end it unwind the stack, so that worktrees and workers go."""
-
-    def stop(number: int, _: FrameType | None) -> None:
-        for each in ours:  # a second one would interrupt the cleaning up
-            signal.signal(each, signal.SIG_IGN)
-        if number == signal.SIGINT:
-            raise KeyboardInterrupt
-        raise SystemExit(128 + number)
-
-    ours = [number for number in _SIGNALS if signal.getsignal(number) is not signal.SIG_IGN]  # as of nohup
-    before = {number: signal.signal(number, stop) for number in ours}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

@@ -112,8 +112,8 @@ def _git(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
     environment = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
     environment |= {"GIT_TERMINAL_PROMPT": "0", "GIT_OPTIONAL_LOCKS": "0"}
     try:
-        return subprocess.run(  # noqa: S603
-            ["git", *words],  # noqa: S607
+        return subprocess.run(  # noqa: S603  # git, no shell; references stand behind --end-of-options
+            ["git", *words],  # noqa: S607  # wherever the user has it
             cwd=folder,
             env=environment,
             stdin=subprocess.DEVNULL,

@@ -169,7 +169,7 @@ def _build(name: SideName, source: Path, target: Path) -> Path:
     if importlib.util.find_spec("pip") is None:
         raise HarnessError(f"cannot build {name}: this environment has no pip")
     try:
-        done = subprocess.run(  # noqa: S603
+        done = subprocess.run(  # noqa: S603  # pip of this interpreter; building runs the code that is to be run
             [sys.executable, "-m", "pip", "install", *words, "--target", str(target), str(source)],
             stdin=subprocess.DEVNULL,
             capture_output=True,

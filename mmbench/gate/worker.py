@@ -27,7 +27,7 @@ def main() -> None:
 
 
 def _serve(requests: IO[str], replies: IO[str]) -> None:
-    import torch  # noqa: PLC0415
+    import torch  # noqa: PLC0415  # heavy, as above
 
     with torch.inference_mode():
         worker = _Worker()
@@ -41,8 +41,8 @@ def _serve(requests: IO[str], replies: IO[str]) -> None:
 
 
 def _failed(error: Exception) -> dict[str, Any]:
-    from mmbench.engine.cost import one_line  # noqa: PLC0415
-    from mmbench.errors import MMBenchError, UsageError  # noqa: PLC0415
+    from mmbench.engine.cost import one_line  # noqa: PLC0415  # heavy, as above
+    from mmbench.errors import MMBenchError, UsageError  # noqa: PLC0415  # heavy, as above
 
     traceback.print_exc()
     reason = str(error) if isinstance(error, MMBenchError) else one_line(error)
@@ -59,8 +59,8 @@ class _Worker:
             case {"do": "hello"}:
                 return {"protocol": PROTOCOL}
             case {"do": "prepare", "workload": workload, "least_s": least_s, "most_s": most_s}:
-                from mmbench.gate.live import Live  # noqa: PLC0415
-                from mmbench.gate.workload import Workload  # noqa: PLC0415
+                from mmbench.gate.live import Live  # noqa: PLC0415  # heavy, as above
+                from mmbench.gate.workload import Workload  # noqa: PLC0415  # heavy, as above
 
                 self._live = Live(Workload.from_json(workload), least_s=least_s, most_s=most_s)
                 return self._live.facts
