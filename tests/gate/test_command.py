@@ -59,7 +59,8 @@ def test_a_regression_has_exit_code_1_and_every_report(work, plant, capsys):
     shown = capsys.readouterr()
     assert shown.out.startswith("regression throughput +")
     assert "planted on planted: head a head against base a base" in shown.out
-    assert "slower: the model (read" in shown.out  # and perhaps a stage beside it
+    [where] = [line for line in shown.out.splitlines() if line.startswith("slower: ")]
+    assert "the model (" in where and "read" in where  # one pair on a busy machine may name a place beside it
     assert "mmbench gate --calibrate" in shown.out
     assert [line.split(": ")[-1] for line in shown.err.splitlines()] == ["gate.xml", "gate.json", "history.csv"]
     assert ElementTree.parse("gate.xml").find(".//failure") is not None  # noqa: S314  # our own
