@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from mmbench.errors import UsageError, unknown_name
+from mmbench.profile.usage import Usage
 from mmbench.sample import Dataset, Sample
 
 
@@ -100,8 +101,20 @@ class Decides(Protocol):
 class Generates(Protocol):
     """Answers with text."""
 
-    def generate(self, batch: Batch) -> list[str]:
-        """One text a sample."""
+    def generate(self, batch: Batch) -> Sequence[str | Exception]:
+        """One text a sample; an exception in place of one that could not be had, where the others could."""
+        ...
+
+
+@runtime_checkable
+class Remote(Protocol):
+    """A model that answers on another machine: nothing of its cost can be measured here, and no answer comes free.
+
+    No cost pass asks it, and none of its answers is asked for again to see whether batching changes it.
+    """
+
+    def usage(self) -> Usage:
+        """What answering took until now."""
         ...
 
 

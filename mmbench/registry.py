@@ -1,4 +1,4 @@
-"""One registry for tasks, models, fusions, encoders, data sets, metrics and shipped weights.
+"""One registry for tasks, models, fusions, encoders, adapters, data sets, metrics and shipped weights.
 
 Installed packages register through entry points (group `mmbench.tasks`, `mmbench.models`, ...); code that is run with
 `--plugin` registers with the `register` decorator. Nothing is imported before it is asked for by name.
@@ -24,7 +24,7 @@ from mmbench.errors import MMBenchError, UsageError, unknown_name
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
 
-Kind = Literal["task", "model", "fusion", "encoder", "dataset", "metric", "weights"]
+Kind = Literal["task", "model", "fusion", "encoder", "adapter", "dataset", "metric", "weights"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 
 T = TypeVar("T")

@@ -75,6 +75,10 @@ class Prediction:
     vector: NDArray[np.float32] | None = None
 
 
+Answers = Sequence[Prediction | Exception]
+"""One prediction a sample, in order; an exception in place of one that could not be had."""
+
+
 @runtime_checkable
 class Dataset(Protocol):
     """Samples of one split, by position; nothing is decoded before a batch is made.

@@ -12,7 +12,7 @@ from mmbench.data.card import DatasetCard
 from mmbench.errors import UsageError, unknown_name
 from mmbench.metrics.metric import Metric
 from mmbench.model import Batch, Classifies, Generates, Model, abilities
-from mmbench.sample import Dataset, Prediction, Sample
+from mmbench.sample import Answers, Dataset, Prediction, Sample
 
 Ability = Literal["classify", "generate", "embed"]
 
@@ -33,6 +33,8 @@ class TaskCard:
         breakdowns: keys of `Sample.meta` by which metrics are also reported.
         target_field: where a line of predictions made elsewhere has the target (`mmbench score`).
         many_targets: several answers can be right, so that the target is a list of them.
+        prompt: what a model is told that is told in words what to do, unless a data set's card says otherwise; `{text}`
+            stands for the sample's text, `{labels}` for the classes.
         citation: where the task was defined.
     """
 
@@ -46,6 +48,7 @@ class TaskCard:
     breakdowns: tuple[str, ...] = ()
     target_field: str = "target"
     many_targets: bool = False
+    prompt: str = ""
     citation: str = ""
 
     @property
@@ -72,7 +75,7 @@ class Task(Protocol):
         """Open one split of a data set, lazily."""
         ...
 
-    def ask(self, model: Model, batch: Batch) -> list[Prediction]:
+    def ask(self, model: Model, batch: Batch) -> Answers:
         """Put a batch to the model; one prediction a sample, in order."""
         ...
 
@@ -142,7 +145,7 @@ def check_fit(card: TaskCard, dataset: DatasetCard, model: Model) -> None:
         )
 
 
-def answers(model: Model, batch: Batch) -> list[Prediction]:
+def answers(model: Model, batch: Batch) -> Answers:
     """What a model that classifies or generates answers: its most probable label, or its text.
 
     Raises:
@@ -156,7 +159,7 @@ def answers(model: Model, batch: Batch) -> list[Prediction]:
     raise TypeError(f"model {model.name!r} can neither classify nor generate")
 
 
-def generated_texts(model: Generates, batch: Batch) -> list[Prediction]:
+def generated_texts(model: Generates, batch: Batch) -> Answers:
     """One text a sample.
 
     Raises:
@@ -165,7 +168,7 @@ def generated_texts(model: Generates, batch: Batch) -> list[Prediction]:
     found = model.generate(batch)
     if len(found) != batch.size:
         raise ValueError(f"the model gave {len(found)} texts for {batch.size} samples")
-    return [Prediction(text) for text in found]
+    return [text if isinstance(text, Exception) else Prediction(text) for text in found]
 
 
 def argmax_labels(logits: Tensor, labels: Sequence[str]) -> list[Prediction]:

@@ -7,6 +7,7 @@ import typer
 from rich.markup import escape
 
 from mmbench.cli.console import DataOption, JsonOption, PluginOption, console, load_plugins, print_line
+from mmbench.cli.elsewhere_options import takes_settings
 from mmbench.cli.run_options import (
     BatchSizeOption,
     DatasetOption,
@@ -34,6 +35,7 @@ DEFAULTS = EvalOptions()
 LOOKS = DiagnoseOptions()
 
 
+@takes_settings
 def diagnose(
     model: ModelOption,
     task: TaskOption,
@@ -87,6 +89,7 @@ def diagnose(
     output: OutputOption = Path("results"),
     plugin: PluginOption = None,
     json: JsonOption = False,
+    settings: tuple[str, ...] = (),
 ) -> None:
     """Find out what a model uses of its inputs: each modality, their interaction, noise, calibration, and a verdict."""
     chosen = DiagnoseOptions(
@@ -111,6 +114,7 @@ def diagnose(
         threads=threads,
         seed=seed,
         limit=limit,
+        settings=settings,
     )
     load_plugins(plugin)
     from mmbench.engine.load_run import Where

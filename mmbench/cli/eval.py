@@ -18,6 +18,7 @@ from mmbench.cli.console import (
     load_plugins,
     parse_protocol,
 )
+from mmbench.cli.elsewhere_options import takes_settings
 from mmbench.cli.run_options import (
     BatchSizeOption,
     DatasetOption,
@@ -59,6 +60,7 @@ class CostLevel(StrEnum):
     FULL = "full"
 
 
+@takes_settings
 def eval_(
     model: ModelOption,
     task: TaskOption,
@@ -107,6 +109,7 @@ def eval_(
     resume: Annotated[bool, typer.Option("--resume", help="Go on with an interrupted run.")] = False,
     plugin: PluginOption = None,
     json: JsonOption = False,
+    settings: tuple[str, ...] = (),
 ) -> None:
     """Evaluate a model: metrics with intervals, what they cost, and a record of it all."""
     options = EvalOptions(
@@ -126,6 +129,7 @@ def eval_(
         stages=parse_stages(stage or []),
         keep_scores=keep_scores or ("if-any" if scores_if_any else False),
         alteration=parse_alteration(drop or (), shuffle or (), noise or (), seed),
+        settings=settings,
     )
     load_plugins(plugin)
     from mmbench.cli.progress import EvalBar

@@ -14,6 +14,7 @@ TITLES: dict[Kind, str] = {
     "model": "models",
     "fusion": "fusions",
     "encoder": "encoders",
+    "adapter": "adapters",
     "dataset": "datasets",
     "metric": "metrics",
 }
@@ -31,7 +32,7 @@ def list_(
     plugin: PluginOption = None,
     json: JsonOption = False,
 ) -> None:
-    """List the tasks, models, fusions, encoders, data sets and metrics that are installed."""
+    """List the tasks, models, fusions, encoders, adapters, data sets and metrics that are installed."""
     kinds = list(TITLES) if kind is None else [parse_kind(kind)]
     load_plugins(plugin)
     found = {each: [_describe(each, name) for name in registry.names(each)] for each in kinds}

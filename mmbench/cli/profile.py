@@ -9,6 +9,7 @@ import typer
 from rich.markup import escape
 
 from mmbench.cli.console import DataOption, JsonOption, PluginOption, console, load_plugins, print_line
+from mmbench.cli.elsewhere_options import takes_settings
 from mmbench.cli.run_options import (
     BatchSizeOption,
     DatasetOption,
@@ -50,6 +51,7 @@ class Scenario(StrEnum):
     OFFLINE = "offline"
 
 
+@takes_settings
 def profile(
     model: ModelOption,
     task: TaskOption,
@@ -98,6 +100,7 @@ def profile(
     output: OutputOption = Path("results"),
     plugin: PluginOption = None,
     json: JsonOption = False,
+    settings: tuple[str, ...] = (),
 ) -> None:
     """Measure what a model costs: throughput, latency, stages, memory, FLOPs, and a record of it all."""
     if plot is not None:
@@ -110,6 +113,7 @@ def profile(
         threads=threads,
         seed=seed,
         limit=limit,
+        settings=settings,
     )
     passes = CostOptions(
         level=cost.value,

@@ -79,6 +79,11 @@ class DatasetCard(_Part):
     metrics: tuple[str, ...] = Field(default=(), description="its own metrics, the main one first; else the task's")
     protocol: dict[str, str] = Field(default_factory=dict, description="options of its metrics")
     columns: dict[str, str] = Field(default_factory=dict, description="name in the files of each field a reader needs")
+    labels: tuple[str, ...] = Field(default=(), description="its classes, in the order of their numbers")
+    prompt: str = Field(default="", description="its own wording for models that are told what to do; else the task's")
+    templates: tuple[str, ...] = Field(
+        default=(), description="sentences around a class, as `a photo of a {label}.`, for zero-shot classification"
+    )
     question_types: dict[str, str] = Field(default_factory=dict)
     options: dict[str, Any] = Field(default_factory=dict, description="what else its reader must know")
     local: Path | None = Field(default=None, exclude=True, description="where the user says the files are")

@@ -1,18 +1,18 @@
 """Putting a batch to a model that may fail on it."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import torch
 
 from mmbench.errors import HarnessError
 from mmbench.model import Batch, Model
-from mmbench.sample import Prediction
+from mmbench.sample import Answers, Prediction
 from mmbench.task import Task
 
 
 def ask_in_parts(
     task: Task, model: Model, batch: Batch, note: Callable[[str], None] = lambda _: None
-) -> Sequence[Prediction | Exception]:
+) -> Answers:
     """Predictions; where the model fails, out of memory or otherwise, halves until the culprit stands alone.
 
     `note` is told of every batch that had to be halved, and why.
@@ -37,3 +37,14 @@ def ask_in_parts(
         *ask_in_parts(task, model, batch.part(0, middle), note),
         *ask_in_parts(task, model, batch.part(middle, batch.size), note),
     ]
+
+
+def had(answer: Prediction | Exception) -> Prediction:
+    """The answer of one sample, where it has one.
+
+    Raises:
+        Exception: what stands in its place.
+    """
+    if isinstance(answer, Exception):
+        raise answer
+    return answer

@@ -22,7 +22,7 @@ from mmbench.engine.run import Run, Timing, dataset_info, make_record, settings
 from mmbench.engine.samples import read_outcome, scored
 from mmbench.engine.unknown import unknown_targets
 from mmbench.errors import HarnessError, UsageError
-from mmbench.model import Classifies
+from mmbench.model import Classifies, Model, Remote
 from mmbench.profile.memory import PeakMemory
 from mmbench.profile.results import CostFailure, Passes
 from mmbench.record.schema import RunRecord
@@ -41,7 +41,7 @@ class Evaluation:
 
 
 def evaluate(
-    model: str,
+    model: str | Model,
     task: str,
     *,
     dataset: str | None = None,
@@ -57,7 +57,7 @@ def evaluate(
     """Evaluate a model and store the run.
 
     Args:
-        model: name of a registered model or fusion.
+        model: name of a registered model or fusion, `SCHEME:ARGUMENT` of one from elsewhere, or a model itself.
         task: name of the task.
         dataset: name of one of the task's data sets; its default one if `None`.
         split: the data set's default one if `None`.
@@ -82,7 +82,7 @@ def evaluate(
     load_s = perf_counter() - start
     with _open_journal(run, output, resume, progress) as journal:
         memory = PeakMemory(run.device)
-        folder = store.folder(task, run.dataset.name, model, journal.header["run_id"])
+        folder = store.folder(task, run.dataset.name, run.model.name, journal.header["run_id"])
         if folder.exists():  # killed after the run was stored and before its journal was removed
             journal.remove()
             return Evaluation(store.load(folder), folder)
@@ -104,7 +104,13 @@ def evaluate(
         if note := unknown_targets(done["target"].to_pylist(), run.model):
             progress.note(note)
         invariance = check_invariance(
-            run.model, run.task, run.samples, run.device, batch_size, positions, run.options.invariance
+            run.model,
+            run.task,
+            run.samples,
+            run.device,
+            batch_size,
+            positions,
+            0 if isinstance(run.model, Remote) else run.options.invariance,
         )
         wall_s = perf_counter() - start
         passes = _passes(run, batch_size, progress)
@@ -138,7 +144,7 @@ def _keeping(run: Run) -> Run:
 
 def _passes(run: Run, batch_size: int, progress: EvalProgress) -> Passes:
     """What the cost passes find; their failing as a whole is a result too, since the scores are made."""
-    if run.options.cost == "off":
+    if run.options.cost == "off" or isinstance(run.model, Remote):
         return Passes()
     options = CostOptions(run.options.cost, stages=run.options.stages)
     try:
@@ -154,13 +160,16 @@ def _open_journal(run: Run, output: Path, resume: bool, progress: EvalProgress) 
         "dataset": dataset_info(run).model_dump(),
         "model": run.model.name,
         "weights": run.loaded.sha256,
+        **({"config": run.loaded.config} if run.options.settings else {}),
         "settings": {k: v for k, v in settings(run, run.options.batch_size).items() if k not in _NO_INFLUENCE},
     }
     digest = sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()
     path = output / ".journal" / f"{digest[:24]}.jsonl"
     interrupted = has_header(path)
     batch_size = run.options.batch_size
-    if batch_size == "auto" and not (resume and interrupted):
+    if batch_size == "auto" and isinstance(run.model, Remote):
+        batch_size = EvalOptions().batch_size  # nothing to find out: the other machine decides how fast it is
+    elif batch_size == "auto" and not (resume and interrupted):
         batch_size = find_batch_size(run.model, run.task, run.samples, run.device)
         progress.note(f"batch size: {batch_size}")
     created = datetime.now(UTC)

@@ -8,11 +8,12 @@ from torch import nn
 
 from mmbench.data.alteration import altered
 from mmbench.engine.loader import default_threads, default_workers
-from mmbench.engine.models import load_model
+from mmbench.engine.open_model import open_model
 from mmbench.engine.options import EvalOptions
 from mmbench.engine.resolve import metrics_for, resolve_dataset, resolve_metrics, resolve_task, revision_of
 from mmbench.engine.run import Run
 from mmbench.errors import UsageError
+from mmbench.model import Model
 from mmbench.profile.device import pick_device
 from mmbench.sample import head
 from mmbench.task import check_fit
@@ -35,7 +36,7 @@ class Where:
     stream: bool = False
 
 
-def load_run(model_name: str, task_name: str, where: Where, weights: Path | None, options: EvalOptions) -> Run:
+def load_run(model: str | Model, task_name: str, where: Where, weights: Path | None, options: EvalOptions) -> Run:
     """Resolve every name and load every part, cheapest refusals first.
 
     Raises:
@@ -54,10 +55,19 @@ def load_run(model_name: str, task_name: str, where: Where, weights: Path | None
     workers = options.workers if options.workers is not None else 0 if where.stream else default_workers()
     torch.set_num_threads(options.threads or default_threads(workers))
     torch.manual_seed(options.seed)
-    loaded = load_model(model_name, task.card.name, dataset.name, weights)
+    loaded = open_model(
+        model,
+        task,
+        dataset,
+        weights=weights,
+        settings=options.settings,
+        split=split,
+        device=device,
+        dtype=options.dtype,
+    )
     check_fit(task.card, dataset, loaded.model)
     metrics = metrics_for(loaded.model, metrics, options.metrics)
-    if isinstance(loaded.model, nn.Module):
+    if isinstance(loaded.model, nn.Module) and not loaded.placed:
         loaded.model.to(device=device, dtype=getattr(torch, options.dtype)).eval()
     samples = task.load(dataset, split)
     revision = revision_of(dataset, samples)

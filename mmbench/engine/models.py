@@ -1,37 +1,18 @@
 """A model by its name: new for training, or with its weights for evaluation."""
 
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from torch import nn
 
+from mmbench.adapter import LoadedModel
 from mmbench.checkpoint import file_sha256, load_tensors, read_weights
 from mmbench.errors import UsageError, unknown_name
 from mmbench.fusion_factory import FusionFactory
-from mmbench.model import Model, ModelFactory, Ready, Stored
+from mmbench.model import ModelFactory, Ready, Stored
 from mmbench.registry import registry
 
 WEIGHTS_FOLDER = Path("weights")
 """Where `train` writes unless told otherwise, and where `load_model` looks before the installed packages."""
-
-
-@dataclass(frozen=True, slots=True)
-class LoadedModel:
-    """A model with trained weights, and where they came from.
-
-    Attributes:
-        source: the weights file, relative to the working directory or to the package that ships it; `None` for a model
-            that takes none.
-        sha256: of that file.
-        training: what the file's header says of its training.
-    """
-
-    model: Model
-    config: dict[str, Any]
-    source: str | None
-    sha256: str | None
-    training: dict[str, Any]
 
 
 def model_factory(name: str) -> ModelFactory:
@@ -45,6 +26,11 @@ def model_factory(name: str) -> ModelFactory:
         return factory
     if name in registry.names("fusion"):
         return FusionFactory(name)
+    scheme, colon, _ = name.partition(":")
+    if colon and scheme not in registry.names("adapter"):
+        raise unknown_name("adapter", scheme, registry.names("adapter"))
+    if colon:
+        raise UsageError(f"model {name!r} comes from elsewhere: it can be evaluated, but not made or trained here")
     raise unknown_name("model", name, registry.model_names())
 
 
@@ -64,7 +50,7 @@ def load_model(name: str, task: str, dataset: str, weights: Path | None = None) 
     factory = model_factory(name)
     if isinstance(factory, Ready) and weights is None:
         ready = factory.open(name)
-        return LoadedModel(ready, ready.stored_config() if isinstance(ready, Stored) else {}, None, None, {})
+        return LoadedModel(ready, ready.stored_config() if isinstance(ready, Stored) else {})
     path, source = (weights, _shown(weights)) if weights else _find_weights(name, task, dataset)
     header, tensors = read_weights(path)
     if header.model != name:

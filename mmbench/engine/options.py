@@ -31,6 +31,7 @@ class EvalOptions:
         keep_scores: store the log-probabilities of all labels with the samples, as ensembles of stored runs need them;
             with `if-any` only if the model classifies, without an error if it does not.
         alteration: what is done to the inputs before the model gets them.
+        settings: `OPTION=VALUE` for the adapter of a model from elsewhere.
     """
 
     batch_size: int | Literal["auto"] = 64
@@ -49,6 +50,7 @@ class EvalOptions:
     stages: Mapping[str, str] = field(default_factory=dict)
     keep_scores: bool | Literal["if-any"] = False
     alteration: Alteration = field(default_factory=Alteration)
+    settings: tuple[str, ...] = ()
 
     @property
     def advice(self) -> str:

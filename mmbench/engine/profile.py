@@ -13,6 +13,7 @@ from mmbench.engine.options import EvalOptions
 from mmbench.engine.progress import EvalProgress
 from mmbench.engine.run import Run, dataset_info, model_info, settings
 from mmbench.errors import HarnessError, UsageError
+from mmbench.model import Remote
 from mmbench.record.environment import capture
 from mmbench.record.profile import ProfileRecord
 from mmbench.record.store import Store, new_run_id
@@ -60,6 +61,11 @@ def profile(
     store = Store(output)
     store.check_writable()
     run = load_run(model, task, where or Where(), weights, options)
+    if isinstance(run.model, Remote):
+        raise UsageError(
+            f"{run.model.name!r} answers on another machine, whose cost cannot be measured here; `mmbench eval` tells "
+            "what its requests took"
+        )
     check_stages(run.model, cost.stages)
     _check_sizes(run, cost.batch_sizes)
     batch_size = options.batch_size

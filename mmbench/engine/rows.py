@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 
+from mmbench.engine.ask import had
 from mmbench.engine.loader import Loaded, make_loader, plan_batches
 from mmbench.errors import HarnessError
 from mmbench.metrics.metric import ERROR, Columns, Metric, as_columns, families
@@ -102,7 +103,7 @@ class Asking:
             raise HarnessError(f"{self.called} {failure.id} cannot be read: {failure.reason}")
         assert loaded.batch is not None  # noqa: S101  # no failure, and no planned batch is empty
         try:
-            return self.task.ask(model, loaded.batch.to(self.device))
+            return [had(answer) for answer in self.task.ask(model, loaded.batch.to(self.device))]
         except Exception as error:  # models are foreign code, and may have learned to give NaN
             ids = ", ".join(sample.id for sample in loaded.samples[:3])
             raise HarnessError(

@@ -9,13 +9,13 @@ from typing import Any
 import torch
 from torch import nn
 
+from mmbench.adapter import LoadedModel
 from mmbench.data.card import DatasetCard
-from mmbench.engine.models import LoadedModel
 from mmbench.engine.options import EvalOptions
 from mmbench.engine.samples import Outcome, scored
 from mmbench.engine.values import breakdowns, details, metric_values
 from mmbench.metrics.metric import Metric, protocol_of
-from mmbench.model import Model
+from mmbench.model import Model, Remote
 from mmbench.profile.results import Passes
 from mmbench.record.cost import Cost, Memory, Throughput
 from mmbench.record.environment import capture
@@ -94,6 +94,7 @@ def make_record(
             memory=Memory(peak_bytes=timing.peak_bytes, method=timing.memory_method),
             load_s=timing.load_s,
             wall_s=timing.wall_s,
+            usage=run.model.usage() if isinstance(run.model, Remote) else None,
             passes_s=timing.passes_s,
             **dict(timing.passes),
         ),

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from mmbench.engine.ask import had
 from mmbench.engine.cost_options import CostOptions
 from mmbench.engine.cost_passes import CostPasses
 from mmbench.engine.cost_subject import Subject, make_subject, shape_of, whole_batches
@@ -122,7 +123,7 @@ class Live:
         """What the model answers to the samples of its batches: text, and scores or vector as far as there are any."""
         found = []
         for batch in self._batches:
-            for prediction in self._subject.run.task.ask(self._subject.run.model, batch):
+            for prediction in map(had, self._subject.run.task.ask(self._subject.run.model, batch)):
                 numbers = prediction.vector if prediction.vector is not None else prediction.scores
                 found.append(
                     {

@@ -4,6 +4,7 @@ from pydantic import Field
 
 from mmbench.part import Count, Part, Rate, Seconds
 from mmbench.profile.results import Passes
+from mmbench.profile.usage import Usage
 
 
 class Throughput(Part):
@@ -29,4 +30,5 @@ class Cost(Passes):
     memory: Memory
     load_s: Seconds
     wall_s: Seconds = Field(description="of loading and the pass that produced the scores")
+    usage: Usage | None = Field(default=None, description="of a model that answers on another machine")
     passes_s: Seconds = Field(default=0.0, description="of the cost passes, which ran after it")

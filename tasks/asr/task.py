@@ -5,7 +5,7 @@ from typing import Any, cast
 from mmbench.data.card import DatasetCard
 from mmbench.metrics.metric import Metric
 from mmbench.model import Batch, Generates, Model
-from mmbench.sample import Dataset, Prediction, Sample
+from mmbench.sample import Answers, Dataset, Prediction, Sample
 from mmbench.task import Reader, TaskCard, generated_texts, open_split
 
 from .an4 import AN4
@@ -37,6 +37,7 @@ class ASR:
         abilities=("generate",),
         metrics=("wer", "cer"),
         datasets=("spoken-sentences", "an4", "librispeech", "common-voice", "fleurs", "tedlium", "speech-manifest"),
+        prompt="Write down what is said, word for word, and nothing else.",
         floors=("empty-transcript",),
         breakdowns=("condition",),
         target_field="reference",
@@ -48,7 +49,7 @@ class ASR:
         """Open one split; audio is decoded only when a batch is made."""
         return open_split(_READERS, dataset, split)
 
-    def ask(self, model: Model, batch: Batch) -> list[Prediction]:
+    def ask(self, model: Model, batch: Batch) -> Answers:
         """The transcript of each recording."""
         return generated_texts(cast(Generates, model), batch)
 

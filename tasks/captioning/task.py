@@ -5,7 +5,7 @@ from typing import Any, cast
 from mmbench.data.card import DatasetCard
 from mmbench.metrics.metric import Metric
 from mmbench.model import Batch, Generates, Model
-from mmbench.sample import Dataset, Prediction, Sample
+from mmbench.sample import Answers, Dataset, Prediction, Sample
 from mmbench.task import TaskCard, generated_texts
 
 from .pairs import CaptionPairs
@@ -32,6 +32,7 @@ class Captioning:
             "caption_vocabulary",
         ),
         datasets=("scenes", "coco-captions", "coco-karpathy", "flickr8k", "flickr30k", "nocaps", "captions-json"),
+        prompt="Describe the image in one short sentence.",
         floors=("frequent-caption",),
         breakdowns=("domain",),
         target_field="references",
@@ -47,7 +48,7 @@ class Captioning:
         """One sample a caption, so that a model learns every caption of an image."""
         return CaptionPairs(samples)
 
-    def ask(self, model: Model, batch: Batch) -> list[Prediction]:
+    def ask(self, model: Model, batch: Batch) -> Answers:
         """The model's caption of each image."""
         return generated_texts(cast(Generates, model), batch)
 

@@ -5,7 +5,7 @@ from typing import Any
 from mmbench.data.card import DatasetCard
 from mmbench.metrics.metric import Metric
 from mmbench.model import Batch, Model
-from mmbench.sample import Dataset, Prediction, Sample
+from mmbench.sample import Answers, Dataset, Prediction, Sample
 from mmbench.task import Reader, TaskCard, answers, open_split
 
 from .cifar import open_cifar
@@ -48,6 +48,7 @@ class ImageClassification:
             "image-folder",
         ),
         floors=("majority",),
+        prompt="What does the image show? Answer with one of these words and nothing else: {labels}.",
         citation=(
             "Russakovsky et al.: ImageNet Large Scale Visual Recognition Challenge, IJCV 2015, "
             "https://arxiv.org/abs/1409.0575"
@@ -58,7 +59,7 @@ class ImageClassification:
         """Open one split; image files are decoded only when a batch is made."""
         return open_split(_READERS, dataset, split)
 
-    def ask(self, model: Model, batch: Batch) -> list[Prediction]:
+    def ask(self, model: Model, batch: Batch) -> Answers:
         """The most probable label of each image."""
         return answers(model, batch)
 

@@ -5,7 +5,7 @@ from typing import Any
 from mmbench.data.card import DatasetCard
 from mmbench.metrics.metric import Metric
 from mmbench.model import Batch, Model
-from mmbench.sample import Dataset, Prediction, Sample
+from mmbench.sample import Answers, Dataset, Prediction, Sample
 from mmbench.task import Reader, TaskCard, answers, open_split
 
 from .av_digits import AVDigits
@@ -27,6 +27,7 @@ class MultimodalClassification:
         abilities=("classify", "generate"),
         metrics=("accuracy", "macro_f1", "mean_class_recall", "top5_accuracy", "ece", "nll", "brier"),
         datasets=("trimodal-digits", "av-digits"),
+        prompt="{text}\nTo which class does this belong? Answer with one of these words and nothing else: {labels}.",
         floors=("majority", "image-only", "audio-only", "text-only"),
         breakdowns=("image_condition", "audio_condition", "hint", "speaker"),
         citation=(
@@ -39,7 +40,7 @@ class MultimodalClassification:
         """Open one split; files are decoded only when a batch is made."""
         return open_split(_READERS, dataset, split)
 
-    def ask(self, model: Model, batch: Batch) -> list[Prediction]:
+    def ask(self, model: Model, batch: Batch) -> Answers:
         """The most probable label of each sample."""
         return answers(model, batch)
 

@@ -5,7 +5,7 @@ from typing import Any
 from mmbench.data.card import DatasetCard
 from mmbench.metrics.metric import Metric
 from mmbench.model import Batch, Model
-from mmbench.sample import Dataset, Prediction, Sample
+from mmbench.sample import Answers, Dataset, Prediction, Sample
 from mmbench.task import Reader, TaskCard, answers, open_split
 
 from .chartqa import ChartQA
@@ -61,6 +61,7 @@ class VQA:
         breakdowns=("question_type", "answer_type"),
         target_field="answers",
         many_targets=True,
+        prompt="{text}\nAnswer the question with a single word or phrase.",
         citation="Antol et al.: VQA: Visual Question Answering, ICCV 2015, https://arxiv.org/abs/1505.00468",
     )
 
@@ -72,7 +73,7 @@ class VQA:
         """
         return open_split(_READERS, dataset, split)
 
-    def ask(self, model: Model, batch: Batch) -> list[Prediction]:
+    def ask(self, model: Model, batch: Batch) -> Answers:
         """The most probable answer to each question, or the generated one."""
         return answers(model, batch)
 

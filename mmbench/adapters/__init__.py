@@ -1,0 +1,1 @@
+"""Models from elsewhere, each behind a scheme of `--model`; loaded only when used."""
