@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from mmbench.registry import register, registry
 
 if TYPE_CHECKING:
+    from mmbench.adapters.module import wrap
     from mmbench.data.card import DatasetCard
     from mmbench.encoder import Encoder
     from mmbench.engine.evaluate import evaluate
@@ -63,9 +64,11 @@ __all__ = [
     "score_against",
     "stage",
     "train",
+    "wrap",
 ]
 
 _MODULES = {
+    "mmbench.adapters.module": ("wrap",),
     "mmbench.data.card": ("DatasetCard",),
     "mmbench.engine.evaluate": ("evaluate",),
     "mmbench.engine.score": ("score", "score_against"),

@@ -2,13 +2,16 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import torch
 
 from mmbench.data.card import DatasetCard
 from mmbench.model import Model
 from mmbench.task import TaskCard
+
+TRANSPORT = "transport"
+"""Where a configuration keeps what changes no answer: how many requests at a time, how often again, at what price."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +70,19 @@ class LoadedModel:
     sha256: str | None = None
     training: dict[str, Any] = field(default_factory=dict)
     placed: bool = False
+
+
+F = TypeVar("F", bound=Callable[[Opening], LoadedModel])
+
+
+def takes(options: type) -> Callable[[F], F]:
+    """Decorator of an adapter: its options are the fields of that dataclass, as `mmbench show SCHEME` tells them."""
+
+    def declare(adapter: F) -> F:
+        adapter.options = options  # type: ignore[attr-defined]  # functions have attributes
+        return adapter
+
+    return declare
 
 
 class Adapter(Protocol):

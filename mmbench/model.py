@@ -252,6 +252,15 @@ class Smooths(Protocol):
     label_smoothing: float
 
 
+@runtime_checkable
+class TriesOut(Protocol):
+    """A model that nobody has checked: it is asked a few samples before a run begins."""
+
+    def try_out(self, samples: Sequence[Sample], device: torch.device) -> None:
+        """Raises UsageError: it fails on them, or answers in another form than is expected; says which."""
+        ...
+
+
 class ModelFactory(Protocol):
     """What the registry holds under a model's name: how to make it, new or from a stored configuration."""
 

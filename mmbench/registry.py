@@ -17,6 +17,7 @@ from importlib import util
 from importlib.machinery import PathFinder
 from itertools import zip_longest
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, get_args
 
 from mmbench.errors import MMBenchError, UsageError, unknown_name
@@ -237,8 +238,8 @@ def _source(module: str) -> Path | None:
     return Path(spec.origin) if spec is not None and spec.origin is not None else None
 
 
-def load_plugin_file(path: Path) -> None:
-    """Run a Python file the user named, so that its `register` decorators take effect.
+def load_plugin_file(path: Path) -> ModuleType:
+    """Run a Python file the user named, so that its `register` decorators take effect; the module that it makes.
 
     Raises:
         UsageError: no such file, or it fails; the user asked for it, so the run stops.
@@ -259,6 +260,7 @@ def load_plugin_file(path: Path) -> None:
         raise
     except (Exception, SystemExit) as error:  # as in Registry.load: any failure, told with its reason
         raise UsageError(f"plugin file {str(path)!r} fails: {type(error).__name__}: {error}") from error
+    return module
 
 
 registry = Registry()

@@ -1,6 +1,6 @@
 """Options of encoders and fusions as the user writes them, brought to what their constructors take."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from inspect import Parameter, signature
 from typing import Any
@@ -13,12 +13,12 @@ from mmbench.errors import UsageError, unknown_name
 _GIVEN = ("width", "modalities")  # by the model around it
 
 
-def parameter_of(part: str, made: type, option: str) -> Parameter:
+def parameter_of(part: str, made: Callable[..., object], option: str) -> Parameter:
     """The constructor's parameter that an option sets.
 
     Args:
         part: what an error calls it, such as `encoder 'vit'`.
-        made: its class.
+        made: its class, or the function that makes it.
         option: the option's name.
 
     Raises:
@@ -36,7 +36,7 @@ def parameter_of(part: str, made: type, option: str) -> Parameter:
     raise unknown_name(f"option of {part}", option, known)
 
 
-def read_settings(part: str, made: type, settings: Iterable[str]) -> dict[str, Any]:
+def read_settings(part: str, made: Callable[..., object], settings: Iterable[str]) -> dict[str, Any]:
     """Each `OPTION=VALUE`, by option.
 
     Raises:
@@ -51,7 +51,7 @@ def read_settings(part: str, made: type, settings: Iterable[str]) -> dict[str, A
     return values
 
 
-def read_setting(part: str, made: type, setting: str) -> tuple[str, Any]:
+def read_setting(part: str, made: Callable[..., object], setting: str) -> tuple[str, Any]:
     """One `OPTION=VALUE`, the value read as YAML and brought to the type that the constructor states.
 
     Raises:

@@ -1,5 +1,6 @@
 """The records in results/: one for each recipe, whole, of the shipped weights, repeatable; and what they show."""
 
+import json
 import runpy
 from collections import defaultdict
 from importlib import import_module
@@ -189,3 +190,23 @@ def test_the_tables_are_made_from_the_records(capsys):
     three = [str(RESULTS / folder / task / dataset) for task, dataset in (EASY, AV) for folder in SEEDS]
     assert main(["leaderboard", *three, "--seeds", "--metric", "accuracy", "--format", "markdown"]) == 0
     assert capsys.readouterr().out.strip() in shown
+
+
+def test_eight_fusions_stand_side_by_side_at_equal_parameters():
+    told = json.loads((RESULTS / "comparisons/easy-vqa-equal-parameters.json").read_text(encoding="utf-8"))
+    assert (told["task"], told["dataset"], told["split"], told["n"], told["limit"]) == (
+        "vqa",
+        "easy-vqa",
+        "test",
+        9673,
+        None,
+    )
+    rows = {row["model"]: row for row in told["rows"]}
+    fusions = {"concat", "sum", "film", "gated", "attention", "lowrank", "tensor", "bottleneck"}
+    assert fusions <= set(rows)
+    for fusion in fusions:
+        assert [each["seed"] for each in rows[fusion]["seeds"]] == [0, 1, 2]
+        assert rows[fusion]["parameters"] == pytest.approx(150_000, rel=0.05)
+    assert {"text-only", "image-only", "majority", "question-prior"} <= set(rows)
+    text = (RESULTS / "comparisons/easy-vqa-equal-parameters.md").read_text(encoding="utf-8")
+    assert all(f"| {model} |" in text for model in rows)

@@ -4,18 +4,15 @@ Nothing that comes with a model is run: no remote code, no pickled weights.
 """
 
 import json
-import logging
-import os
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
-from textwrap import shorten
 from typing import Any
 
 import torch
 from torch import nn
 
-from mmbench.errors import UsageError, printable
+from mmbench.adapters.hf.reading import commit_of, quietly, read, reason
+from mmbench.errors import UsageError
 
 _PATH = "_name_or_path"
 """Where the model lay when it was read, which no weights should tell."""
@@ -40,20 +37,7 @@ def read_config(source: str, revision: str | None) -> tuple[dict[str, Any], str 
     for value in plain.values():
         if isinstance(value, dict):  # the configuration of one tower of several
             value.pop(_PATH, None)
-    return plain, None if Path(source).is_dir() else _commit(source, revision)
-
-
-def _commit(source: str, revision: str | None) -> str | None:
-    """Of the configuration that has just been read, and so is in the cache under its commit."""
-    from transformers.utils.hub import cached_file, extract_commit_hash  # noqa: PLC0415  # as above
-
-    path = read(
-        source,
-        revision,
-        "configuration",
-        lambda name, revision, **_: cached_file(name, "config.json", revision=revision),
-    )
-    return extract_commit_hash(path, None) or revision
+    return plain, None if Path(source).is_dir() else commit_of(source, revision)
 
 
 def build_tower(config: Mapping[str, Any], tower: str, reads: tuple[str, ...]) -> nn.Module:
@@ -111,51 +95,8 @@ def load_tower(part: nn.Module, tower: str, source: str, revision: str | None) -
     part.load_state_dict({name: tensors[name] for name in own})
 
 
-def read(source: str, revision: str | None, what: str, load: Callable[..., Any]) -> Any:
-    """Call a `from_pretrained`, quietly, and say in one line what is wrong if it fails.
-
-    Raises:
-        UsageError: names the source, what was to be read of it, and what was expected.
-    """
-    # Loader processes are what runs in parallel; tokenizers would warn that they were forked.
-    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
-    try:
-        with quietly():
-            return load(source, revision=revision or "main", trust_remote_code=False)
-    except Exception as error:  # a foreign folder can make the library raise anything
-        raise UsageError(
-            f"hf:{source}: cannot load its {what}: {reason(error)}; "
-            "expected a model's name on the Hugging Face hub, or a folder made by save_pretrained"
-        ) from error
-
-
-def reason(error: Exception) -> str:
-    """The first line of an error of the library, which may say anything."""
-    first = str(error).strip().partition("\n")[0]
-    return shorten(printable(first), 200) or type(error).__name__
-
-
 def _tower(model: nn.Module, tower: str) -> Any:
     if hasattr(model, tower):
         return getattr(model, tower)
     config: Any = model.config
     return model.get_encoder() if config.is_encoder_decoder else model  # type: ignore[operator]  # nn.Module types it as a tensor
-
-
-@contextmanager
-def quietly() -> Iterator[None]:
-    """No progress bars, and no notes on what a checkpoint has besides its backbone."""
-    from transformers.utils import logging as notes  # noqa: PLC0415  # as above
-
-    loggers = [logging.getLogger(name) for name in ("transformers", "huggingface_hub")]
-    levels, bars = [logger.level for logger in loggers], notes.is_progress_bar_enabled()
-    notes.disable_progress_bar()
-    for logger in loggers:
-        logger.setLevel(logging.ERROR)
-    try:
-        yield
-    finally:
-        for logger, level in zip(loggers, levels, strict=True):
-            logger.setLevel(level)
-        if bars:
-            notes.enable_progress_bar()

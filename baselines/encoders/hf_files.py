@@ -6,8 +6,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from mmbench.adapters.hf.reading import quietly, reason
 from mmbench.errors import UsageError
-from mmbench_baselines.encoders.hf_backbone import quietly, reason
 
 _PLACES = ("name_or_path", "tokenizer_file", "vocab_file", "merges_file", "special_tokens_map_file")
 """Settings that say where something lay when it was saved."""

@@ -6,11 +6,10 @@ from itertools import permutations
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from mmbench.attention import tell_attention
 from mmbench.fusion import Features, Fusion, Masks, masked_mean, present
-from mmbench_baselines.fusions.transformer_block import attention_weights, fitting_heads
+from mmbench_baselines.fusions.transformer_block import attend, attention_weights, fitting_heads
 
 
 class CrossModalBlock(nn.Module):
@@ -39,7 +38,7 @@ class CrossModalBlock(nn.Module):
         )
         # A softmax over no key at all is NaN, so a missing source opens every key and its answer is dropped after.
         open_keys = source_mask[:, None, None, :] | ~here.unsqueeze(-1)
-        answer = F.scaled_dot_product_attention(query, key, value, attn_mask=open_keys)
+        answer = attend(query, key, value, open_keys)
         target = target + self.merge(answer.transpose(1, 2).flatten(2)) * here
         result: Tensor = target + self.feed(self.feed_norm(target))
         return result

@@ -18,6 +18,22 @@ def fitting_heads(width: int, most: int) -> int:
     return max(heads for heads in range(1, most + 1) if width % heads == 0)
 
 
+def attend(query: Tensor, key: Tensor, value: Tensor, mask: Tensor) -> Tensor:
+    """`scaled_dot_product_attention`, in mixed precision on the CPU in float32.
+
+    There a training step of a bottleneck model took 205 ms with it in bfloat16, and 131 ms so: the backward pass.
+
+    Args:
+        query: [B, H, Tq, d].
+        key, value: [B, H, Tk, d].
+        mask: of the keys that may answer, each row with one at least; broadcast to [B, H, Tq, Tk].
+    """
+    if query.device.type == "cpu" and torch.is_autocast_enabled("cpu"):
+        with torch.autocast("cpu", enabled=False):
+            return F.scaled_dot_product_attention(query.float(), key.float(), value.float(), attn_mask=mask)
+    return F.scaled_dot_product_attention(query, key, value, attn_mask=mask)
+
+
 def attention_weights(query: Tensor, key: Tensor, mask: Tensor) -> Tensor:
     """What `scaled_dot_product_attention` weighs values with, softmax(Q Kᵀ / √d): it does not give them away.
 
@@ -59,7 +75,7 @@ class TransformerBlock(nn.Module):
             layer(normed).unflatten(-1, (self.heads, -1)).transpose(1, 2)
             for layer in (self.query, self.key, self.value)
         )
-        answer = F.scaled_dot_product_attention(query, key, value, attn_mask=mask[:, None, None, :])
+        answer = attend(query, key, value, mask[:, None, None, :])
         tokens = tokens + self.merge(answer.transpose(1, 2).flatten(2))
         result: Tensor = tokens + self.feed(self.feed_norm(tokens))
         return result

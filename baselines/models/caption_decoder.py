@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from mmbench_baselines.fusions.transformer_block import fitting_heads
+from mmbench_baselines.fusions.transformer_block import attend, fitting_heads
 
 KeysValues = tuple[Tensor, Tensor]
 """Keys and values of each head, [B, H, N, D / H] each."""
@@ -35,7 +35,7 @@ class Attention(nn.Module):
 
     def forward(self, tokens: Tensor, source: KeysValues, mask: Tensor) -> Tensor:
         """Answers [B, T, D] to tokens [B, T, D]; the mask [B or 1, T or 1, N] is true where one may look."""
-        answer = F.scaled_dot_product_attention(self._split(self.query(tokens)), *source, attn_mask=mask.unsqueeze(1))
+        answer = attend(self._split(self.query(tokens)), *source, mask.unsqueeze(1))
         merged: Tensor = self.merge(answer.transpose(1, 2).flatten(2))
         return merged
 

@@ -1,4 +1,4 @@
-"""A batch of decoded values, for models that make no tensors of them here: servers, and libraries with their own loop."""
+"""A batch of decoded values, for models that make no tensors of them: servers, and libraries with their own loop."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace

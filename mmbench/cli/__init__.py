@@ -19,6 +19,7 @@ from mmbench.cli.console import print_line
 from mmbench.cli.diagnose import diagnose
 from mmbench.cli.doctor import doctor
 from mmbench.cli.eval import eval_
+from mmbench.cli.export import export
 from mmbench.cli.gate import gate
 from mmbench.cli.leaderboard import leaderboard
 from mmbench.cli.list import list_
@@ -51,6 +52,7 @@ app.command("diagnose", epilog=told_noises())(diagnose)
 app.command("gate")(gate)
 app.command("bisect")(bisect)
 app.command("trend")(trend)
+app.command("export")(export)
 app.command("list")(list_)
 app.command("show")(show)
 app.command("doctor")(doctor)

@@ -7,18 +7,9 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-from mmbench.cli.console import DataOption, JsonOption, PluginOption, console
-from mmbench.cli.run_options import (
-    DatasetOption,
-    DType,
-    DTypeOption,
-    LimitOption,
-    ModelOption,
-    SplitOption,
-    TaskOption,
-    WeightsOption,
-)
+from mmbench.cli.console import JsonOption, console
 from mmbench.cli.signals import ended_by_signals
+from mmbench.cli.workload_options import takes_workload
 from mmbench.errors import printable
 from mmbench.gate.options import GateOptions, parse_budgets
 from mmbench.gate.workload import Workload
@@ -27,14 +18,13 @@ if TYPE_CHECKING:
     from mmbench.gate.bisect import Found
 
 DEFAULTS = GateOptions()
-WORKLOAD = Workload("", "")
 _SHORT = 10
 
 
+@takes_workload
 def bisect(
-    model: ModelOption,
-    task: TaskOption,
     *,
+    workload: Workload,
     good: Annotated[str, typer.Option("--good", metavar="REF", help="A commit that was fast.")],
     bad: Annotated[str, typer.Option("--bad", metavar="REF", help="A later one that is slow.")] = "HEAD",
     metric: Annotated[str, typer.Option("--metric", help="throughput, latency or data.")] = "throughput",
@@ -42,16 +32,6 @@ def bisect(
         list[str] | None,
         typer.Option("--budget", metavar="5%", help="By how much bad must be slower.", show_default="3 %"),
     ] = None,
-    dataset: DatasetOption = None,
-    split: SplitOption = None,
-    data: DataOption = None,
-    weights: WeightsOption = None,
-    limit: LimitOption = None,
-    batch_size: Annotated[int, typer.Option("--batch-size", help="Samples at a time.")] = WORKLOAD.batch_size,
-    device: Annotated[str, typer.Option("--device", help="cpu, cuda, cuda:1, ...")] = WORKLOAD.device,
-    dtype: DTypeOption = DType.FLOAT32,
-    threads: Annotated[int, typer.Option("--threads", help="PyTorch threads on the CPU.")] = WORKLOAD.threads,
-    plugin: PluginOption = None,
     pairs: Annotated[int, typer.Option("--pairs", help="Pairs of processes a commit, at first.")] = DEFAULTS.pairs,
     most_pairs: Annotated[
         int, typer.Option("--most-pairs", help="At most, while it is not certain.")
@@ -61,20 +41,6 @@ def bisect(
     """Find the commit that made a model slower, by comparing commits with a good one, half of those left at a time."""
     options = GateOptions(
         metrics=(metric,), budgets=parse_budgets(budget or []), pairs=pairs, most_pairs=max(pairs, most_pairs)
-    )
-    workload = Workload(
-        model,
-        task,
-        dataset,
-        split,
-        data=None if data is None else str(data),
-        weights=None if weights is None else str(weights),
-        plugins=tuple(map(str, plugin or ())),
-        limit=limit,
-        batch_size=batch_size,
-        device=device,
-        dtype=dtype.value,
-        threads=threads,
     )
     from mmbench.cli.bisect_lines import BisectLines
     from mmbench.gate.bisect import bisect as search

@@ -34,6 +34,8 @@ def describe(kind: Kind, name: str) -> Fields:
     fields = {"kind": kind, "name": name, "origin": entry.origin, **details}
     if kind == "fusion":
         fields["as_model"] = f"--model {name}"
+    if kind == "adapter":
+        fields["as_option"] = f"--model {name}:ARGUMENT"
     if kind == "encoder":
         own = registry.own_name(kind, name) if name == thing.modality else name  # the default is another one's name
         fields["as_option"] = f"--encoder {thing.modality}={own}{':ARGUMENT' if _takes_argument(thing) else ''}"
@@ -160,11 +162,35 @@ def _options(make: Any, given: set[str]) -> dict[str, Any]:
     }
 
 
+def _adapter(adapter: Any) -> Fields:
+    options = getattr(adapter, "options", None)
+    if options is None:
+        return {}
+    return {"options": _options(options, set()), "meanings": _meanings(options)}
+
+
+def _meanings(options: type) -> dict[str, str]:
+    """What the docstring of a dataclass says of its attributes."""
+    found: dict[str, str] = {}
+    _, _, section = (inspect.getdoc(options) or "").partition("Attributes:\n")
+    for line in section.splitlines():
+        name, colon, text = line.strip().partition(": ")
+        if colon and line.startswith("    ") and not line.startswith("     ") and name.replace(", ", "").isidentifier():
+            for each in name.split(", "):
+                found[each] = text
+        elif found and line.startswith("     "):
+            found[next(reversed(found))] += f" {line.strip()}"
+        elif not line.strip():
+            break
+    return found
+
+
 _DETAILS: dict[Kind, Callable[[Any], Fields]] = {
     "task": _task,
     "model": _model,
     "fusion": _fusion,
     "encoder": _encoder,
+    "adapter": _adapter,
     "dataset": _dataset,
     "metric": _metric,
 }

@@ -7,27 +7,18 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mmbench.cli.console import DataOption, JsonOption, PluginOption, console, print_line
-from mmbench.cli.run_options import (
-    DatasetOption,
-    DType,
-    DTypeOption,
-    LimitOption,
-    ModelOption,
-    SplitOption,
-    TaskOption,
-    WeightsOption,
-)
+from mmbench.cli.console import JsonOption, console, print_line
 from mmbench.cli.signals import ended_by_signals
+from mmbench.cli.workload_options import takes_workload
 from mmbench.errors import UsageError, unknown_name
-from mmbench.gate.options import GateOptions, parse_budgets
+from mmbench.gate.options import EXACT, TIMINGS, GateOptions, parse_budgets
 from mmbench.gate.workload import Workload
+from mmbench.registry import registry
 
 if TYPE_CHECKING:
     from mmbench.record.gate import Floor, GateReport
 
 DEFAULTS = GateOptions()
-WORKLOAD = Workload("", "")
 
 EXIT_CODES = {"pass": 0, "improvement": 0, "regression": 1, "failure": 1, "inconclusive": 3}
 
@@ -35,10 +26,10 @@ _MEASURE = "How to measure"
 _REPORT = "Reports"
 
 
+@takes_workload
 def gate(
-    model: ModelOption,
-    task: TaskOption,
     *,
+    workload: Workload,
     base: Annotated[
         str | None,
         typer.Option(
@@ -74,16 +65,6 @@ def gate(
             help="A stored JSON report whose head is the base now; weak, since the machine has changed meanwhile.",
         ),
     ] = None,
-    dataset: DatasetOption = None,
-    split: SplitOption = None,
-    data: DataOption = None,
-    weights: WeightsOption = None,
-    limit: LimitOption = None,
-    batch_size: Annotated[int, typer.Option("--batch-size", help="Samples at a time.")] = WORKLOAD.batch_size,
-    device: Annotated[str, typer.Option("--device", help="cpu, cuda, cuda:1, ...")] = WORKLOAD.device,
-    dtype: DTypeOption = DType.FLOAT32,
-    threads: Annotated[int, typer.Option("--threads", help="PyTorch threads on the CPU.")] = WORKLOAD.threads,
-    plugin: PluginOption = None,
     pairs: Annotated[
         int, typer.Option("--pairs", help="Pairs of processes at first.", rich_help_panel=_MEASURE)
     ] = DEFAULTS.pairs,
@@ -147,26 +128,12 @@ def gate(
     harness failed.
     """
     options = GateOptions(
-        metrics=_metrics(metric),
+        metrics=_metrics(metric, plugins=bool(workload.plugins)),
         budgets=parse_budgets(budget or []),
         pairs=pairs,
         most_pairs=max(DEFAULTS.most_pairs, pairs) if most_pairs is None else most_pairs,
         time_limit_s=time_limit,
         patience_s=patience,
-    )
-    workload = Workload(
-        model,
-        task,
-        dataset,
-        split,
-        data=_path(data),
-        weights=_path(weights),
-        plugins=tuple(map(str, plugin or ())),
-        limit=limit,
-        batch_size=batch_size,
-        device=device,
-        dtype=dtype.value,
-        threads=threads,
     )
     _check_base(base, against, calibrate=calibrate)
     reports = _reports(report or [])
@@ -234,15 +201,20 @@ def _calibrate(head: str, workload: Workload, options: GateOptions, place: Path,
     print_line("wrote", "green", str(place))
 
 
-def _metrics(texts: Sequence[str] | None) -> tuple[str, ...]:
+def _metrics(texts: Sequence[str] | None, *, plugins: bool) -> tuple[str, ...]:
+    """What `--metric` says.
+
+    Raises:
+        UsageError: an empty name, or one that is no metric, unless plugins may bring it.
+    """
     names = [name.strip() for text in texts or () for name in text.split(",")]
     if not all(names):
         raise UsageError("--metric expects names with a comma between them")
+    known = [*TIMINGS, *EXACT, *registry.names("metric")]
+    for name in names:
+        if name not in known and ":" not in name and not plugins:
+            raise unknown_name("metric", name, known)
     return tuple(names) or DEFAULTS.metrics
-
-
-def _path(path: Path | None) -> str | None:
-    return None if path is None else str(path)
 
 
 def _reports(texts: Sequence[str]) -> list[tuple[str, Path]]:

@@ -61,7 +61,7 @@ def show(
     plugin: PluginOption = None,
     json: JsonOption = False,
 ) -> None:
-    """Show all there is to know about a task, model, fusion, encoder, data set, metric, run, profile, or diagnosis."""
+    """Show all there is to know about a registered thing (`mmbench list` has them), a run, a profile or a diagnosis."""
     wanted = tuple(TITLES) if kind is None else (parse_kind(kind),)
     load_plugins(plugin)
     kinds = [each for each in wanted if name in registry.names(each)]

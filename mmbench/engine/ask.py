@@ -10,9 +10,7 @@ from mmbench.sample import Answers, Prediction
 from mmbench.task import Task
 
 
-def ask_in_parts(
-    task: Task, model: Model, batch: Batch, note: Callable[[str], None] = lambda _: None
-) -> Answers:
+def ask_in_parts(task: Task, model: Model, batch: Batch, note: Callable[[str], None] = lambda _: None) -> Answers:
     """Predictions; where the model fails, out of memory or otherwise, halves until the culprit stands alone.
 
     `note` is told of every batch that had to be halved, and why.

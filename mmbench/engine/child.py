@@ -9,7 +9,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from time import perf_counter
 
-from mmbench.errors import HarnessError, printable
+from mmbench.engine.log import last_words
+from mmbench.errors import HarnessError
 
 _PROGRAM = (
     "import sys; from mmbench.engine.loader import die_with; die_with(int(sys.argv.pop(1)), 0); "
@@ -19,7 +20,6 @@ _PROGRAM = (
 fork and exec would have to hold beside the threads of PyTorch."""
 
 _PATIENCE_S = 5.0  # until a process that was asked to end is killed
-_TAIL = 4096  # bytes of a log that hold its last line
 
 
 class Child:
@@ -67,11 +67,7 @@ class Child:
             return None
         if code < 0:
             return f"killed by {signal.Signals(-code).name}"
-        with self.log.open("rb") as file:
-            file.seek(max(0, self.log.stat().st_size - _TAIL))
-            lines = file.read().decode("utf-8", errors="replace").split("\n")
-        last = next((line.strip() for line in reversed(lines) if line.strip()), "")
-        return printable(last.removeprefix("error: "))
+        return last_words(self.log)
 
     def stop(self) -> None:
         """End it, and wait until it has."""

@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from mmbench.engine.ask import had
 from mmbench.engine.loader import make_loader, plan_batches
 from mmbench.engine.rows import Asking
 from mmbench.errors import HarnessError
@@ -94,7 +95,7 @@ def _after(told: Callable[[int, int], None], before: int, total: int, done: int)
 def predictions(asking: Asking, model: Model, logits: FloatArray) -> list[Prediction]:
     """What the task makes of logits [n, C] of the model's labels."""
     given = _Given(model, torch.from_numpy(logits))
-    return asking.task.ask(given, Batch(len(logits), {}, {}))
+    return [had(answer) for answer in asking.task.ask(given, Batch(len(logits), {}, {}))]
 
 
 class _Given:

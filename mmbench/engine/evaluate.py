@@ -1,12 +1,15 @@
 """Evaluation: a model on a split of a data set, from names to a stored run."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
 from time import perf_counter
+from typing import Any
 
+from mmbench.adapter import TRANSPORT
 from mmbench.engine.batch_size import find_batch_size
 from mmbench.engine.cost import check_stages, measure_cost, one_line
 from mmbench.engine.cost_options import CostOptions
@@ -153,6 +156,11 @@ def _passes(run: Run, batch_size: int, progress: EvalProgress) -> Passes:
         return Passes(failures=[CostFailure(name="all", reason=one_line(error))])
 
 
+def _deciding(config: Mapping[str, Any]) -> dict[str, Any]:
+    """What of a configuration may change an answer."""
+    return {name: value for name, value in config.items() if name != TRANSPORT}
+
+
 def _open_journal(run: Run, output: Path, resume: bool, progress: EvalProgress) -> Journal:
     """The journal of this very evaluation: its name is a hash of all that may change a row."""
     identity = {
@@ -160,7 +168,7 @@ def _open_journal(run: Run, output: Path, resume: bool, progress: EvalProgress) 
         "dataset": dataset_info(run).model_dump(),
         "model": run.model.name,
         "weights": run.loaded.sha256,
-        **({"config": run.loaded.config} if run.options.settings else {}),
+        **({"config": _deciding(run.loaded.config)} if run.options.settings else {}),
         "settings": {k: v for k, v in settings(run, run.options.batch_size).items() if k not in _NO_INFLUENCE},
     }
     digest = sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()

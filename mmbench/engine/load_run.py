@@ -13,10 +13,13 @@ from mmbench.engine.options import EvalOptions
 from mmbench.engine.resolve import metrics_for, resolve_dataset, resolve_metrics, resolve_task, revision_of
 from mmbench.engine.run import Run
 from mmbench.errors import UsageError
-from mmbench.model import Model
+from mmbench.model import Model, TriesOut
 from mmbench.profile.device import pick_device
 from mmbench.sample import head
 from mmbench.task import check_fit
+
+_TRIED = 2
+"""Samples of the first batch that an unchecked model is asked; with one alone, a batch dimension is easily missed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,5 +77,7 @@ def load_run(model: str | Model, task_name: str, where: Where, weights: Path | N
     samples = head(samples, options.limit)
     if not len(samples):
         raise UsageError(f"{dataset.name} {split} has no samples")
+    if isinstance(loaded.model, TriesOut):
+        loaded.model.try_out([samples[index] for index in range(min(_TRIED, len(samples)))], device)
     asked = altered(samples, options.alteration)
     return Run(task, dataset, split, revision, asked, samples, loaded, metrics, options, device, workers, where.stream)

@@ -11,11 +11,11 @@ from pathlib import Path
 from time import monotonic
 from typing import Any, Literal
 
+from mmbench.engine.log import last_words
 from mmbench.errors import HarnessError, printable
 from mmbench.gate.worker import PROTOCOL
 
 _PATIENCE_S = 2.0  # until a worker that was asked to end is killed
-_TAIL = 4096  # bytes of a log that hold its last line
 _OWN_FAULT = {signal.SIGSEGV, signal.SIGABRT, signal.SIGBUS, signal.SIGFPE, signal.SIGILL}
 """Signals that code brings on itself; others come from outside."""
 
@@ -179,10 +179,4 @@ class Link:
                 raise SideError(self.side, f"crashed with {name}")
             memory = "; perhaps there was no memory left" if -code == signal.SIGKILL else ""
             raise HarnessError(f"{self.side}: its process was killed from outside ({name}){memory}")
-        raise SideError(self.side, self._last_words() or f"ended with exit code {code}")
-
-    def _last_words(self) -> str:
-        with self._log.open("rb") as file:
-            file.seek(max(0, self._log.stat().st_size - _TAIL))
-            lines = file.read().decode("utf-8", errors="replace").split("\n")
-        return printable(next((line.strip() for line in reversed(lines) if line.strip()), ""))
+        raise SideError(self.side, last_words(self._log) or f"ended with exit code {code}")

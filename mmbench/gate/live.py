@@ -22,7 +22,7 @@ from mmbench.engine.options import EvalOptions
 from mmbench.engine.run import model_info
 from mmbench.errors import UsageError
 from mmbench.gate.workload import Workload
-from mmbench.model import Batch
+from mmbench.model import Batch, Remote
 from mmbench.profile.clock import make_clock
 from mmbench.profile.malloc import settle_malloc
 from mmbench.profile.stage import observed, stage
@@ -68,8 +68,11 @@ class Live:
             threads=workload.threads,
             seed=workload.seed,
             limit=workload.limit,
+            settings=workload.settings,
         )
         run = load_run(workload.model, workload.task, self._where(), self._weights(), self._options)
+        if isinstance(run.model, Remote):
+            raise UsageError(f"{run.model.name!r} answers on another machine, whose speed no code here decides")
         if workload.batch_size > len(run.samples):
             raise UsageError(f"--batch-size {workload.batch_size} is above the {len(run.samples):,} samples there are")
         settle_malloc()

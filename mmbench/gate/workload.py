@@ -21,6 +21,7 @@ class Workload:
         limit: only the first samples of the split.
         batch_size: samples at a time.
         threads: of PyTorch on the CPU.
+        settings: `OPTION=VALUE` for the adapter of a model from elsewhere.
     """
 
     model: str
@@ -36,10 +37,11 @@ class Workload:
     dtype: str = "float32"
     threads: int = 1
     seed: int = 0
+    settings: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
-        """As plain JSON."""
-        return asdict(self)
+        """As plain JSON; without settings where there are none, so that an mmbench that has none understands it."""
+        return {name: value for name, value in asdict(self).items() if value or name != "settings"}
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> "Workload":
@@ -51,4 +53,4 @@ class Workload:
         unknown = sorted(set(data) - {field.name for field in fields(cls)})
         if unknown:
             raise UsageError(f"this mmbench does not know {unknown[0]!r} of a workload: the other side's is newer")
-        return cls(**{**data, "plugins": tuple(data.get("plugins", ()))})
+        return cls(**{**data, **{name: tuple(data.get(name, ())) for name in ("plugins", "settings")}})

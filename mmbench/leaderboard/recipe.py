@@ -6,6 +6,7 @@ from hashlib import sha256
 
 from pydantic import JsonValue
 
+from mmbench.adapter import TRANSPORT
 from mmbench.record.schema import RunRecord
 
 Path = tuple[str, ...]
@@ -42,7 +43,8 @@ def training_seed(record: RunRecord) -> int | None:
 
 def recipe_of(record: RunRecord) -> Recipe:
     """All settings of model and training but the seed, what follows from it, and the machine that trained it."""
-    settings = {path: json.dumps(value, sort_keys=True) for path, value in _leaves(record.model.config, ())}
+    leaves = _leaves(record.model.config, ())
+    settings = {path: json.dumps(value, sort_keys=True) for path, value in leaves if path[0] != TRANSPORT}
     if training_seed(record) is not None:
         settings = _OLDER | settings
     return {**settings, ("parameters",): json.dumps(record.model.parameters)}

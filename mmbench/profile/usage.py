@@ -10,7 +10,7 @@ class Usage(Part):
 
     requests: Count = Field(description="sent, those that were tried again included")
     retried: Count = Field(description="of these, sent again after a failure")
-    cached: Count = Field(description="answers that were stored by an earlier run")
+    cached: Count = Field(description="answers that were stored before, by this run or an earlier one")
     failed: Count = Field(description="samples that got no answer within the limits")
     input_tokens: Count | None = Field(description="as the server counts them; null where it does not say")
     output_tokens: Count | None

@@ -60,7 +60,8 @@ def test_a_regression_has_exit_code_1_and_every_report(work, plant, capsys):
     assert shown.out.startswith("regression throughput +")
     assert "planted on planted: head a head against base a base" in shown.out
     [where] = [line for line in shown.out.splitlines() if line.startswith("slower: ")]
-    assert "the model (" in where and "read" in where  # one pair on a busy machine may name a place beside it
+    assert "the model (" in where  # one pair on a busy machine may name a place beside it
+    assert "read" in where
     assert "mmbench gate --calibrate" in shown.out
     assert [line.split(": ")[-1] for line in shown.err.splitlines()] == ["gate.xml", "gate.json", "history.csv"]
     assert ElementTree.parse("gate.xml").find(".//failure") is not None  # noqa: S314  # our own
@@ -160,3 +161,8 @@ def _workers(parent):
     """Workers of a gate that have begun."""
     found = subprocess.run(["pgrep", "-P", str(parent), "-f", "start.py"], capture_output=True, text=True, check=False)
     return found.stdout.split()
+
+
+def test_an_unknown_metric_is_refused_at_once(work, capsys):
+    assert main(["gate", "--model", "film", "--task", "vqa", "--base", ".", "--metric", "acuracy"]) == 2
+    assert capsys.readouterr().err == "error: unknown metric 'acuracy'; did you mean 'accuracy'?\n"

@@ -62,6 +62,10 @@ class HFModel(nn.Module, ABC):
         """What a record must tell of how it answers besides the user's options: generation settings, templates, ..."""
         return {}
 
+    def compile(self, *args: Any, **kwargs: Any) -> None:
+        """Compile what is called of the library's model; of one that generates, what is called once a token."""
+        self.pretrained.compile(*args, **kwargs)
+
     def arguments(self, batch: Batch) -> dict[str, Any]:
         """The arguments of the library's model, floating ones in its dtype."""
         return {n: each.to(self.dtype) if each.is_floating_point() else each for n, each in batch.inputs.items()}

@@ -22,6 +22,7 @@ class HFOptions:
         num_beams: of beam search; 1 is greedy.
         temperature: above 0 draws tokens; 0 takes the most probable.
         language: of speech, for models that are told it.
+        task: of speech, for models that do both: `transcribe`, or `translate` into English.
     """
 
     compile: bool = False
@@ -35,3 +36,4 @@ class HFOptions:
     num_beams: int | None = None
     temperature: float = 0.0
     language: str | None = None
+    task: Literal["transcribe", "translate"] | None = None

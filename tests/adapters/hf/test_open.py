@@ -1,0 +1,288 @@
+"""What is read of a model and what the record tells of it; what is refused: pickles, remote code, gaps."""
+
+import hashlib
+import json
+import shutil
+import socket
+
+import pytest
+import torch
+import transformers
+from safetensors.torch import load_file, save_file
+
+from mmbench.errors import UsageError
+
+pytestmark = pytest.mark.usefixtures("no_gradients")
+COMMIT = "0123456789" * 4
+
+
+@pytest.fixture
+def hub(saved, tmp_path, monkeypatch):
+    """A hub's cache, into which a kind of model is put as org/name."""
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "hub"))
+
+    def put(kind):
+        model = tmp_path / "hub" / "models--org--name"
+        shutil.copytree(saved(kind), model / "snapshots" / COMMIT)
+        (model / "refs").mkdir()
+        (model / "refs" / "main").write_text(COMMIT)
+        return model / "snapshots" / COMMIT
+
+    return put
+
+
+def refused(opened, *args, **kwargs):
+    with pytest.raises(UsageError) as caught:
+        opened(*args, **kwargs)
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+def test_record_tells_what_was_opened(opened, saved):
+    loaded = opened("llava", "vqa", None, "max_new_tokens=5", "attn=eager", "num_beams=2")
+    assert loaded.model.name == "hf:llava"
+    assert loaded.source == "llava"
+    assert loaded.placed
+    assert not loaded.model.training
+    assert loaded.sha256 == hashlib.sha256((saved("llava") / "model.safetensors").read_bytes()).hexdigest()
+    assert {
+        "max_new_tokens": 5,
+        "num_beams": 2,
+        "attn": "eager",
+        "family": "Chat",
+        "model_type": "llava",
+        "architecture": "LlavaForConditionalGeneration",
+        "commit": None,
+        "attn_implementation": "eager",
+        "quantized_by": None,
+    }.items() <= loaded.config.items()
+    assert "trust_remote_code" not in loaded.config
+    stored = json.dumps(loaded.config)
+    assert str(saved("llava").parent) not in stored
+    assert opened("llava", "vqa").config["attn_implementation"] == "sdpa"
+
+
+def test_weights_of_several_files(opened, copied, seen):
+    folder = copied("vit")
+    model = transformers.ViTForImageClassification.from_pretrained(folder)
+    (folder / "model.safetensors").unlink()
+    model.save_pretrained(folder, max_shard_size="10KB")
+    shards = sorted(folder.glob("model-*.safetensors"))
+    assert len(shards) > 1
+    loaded = opened(folder, "image_classification")
+    hashes = [hashlib.sha256(shard.read_bytes()).hexdigest() for shard in shards]
+    assert loaded.sha256 == hashlib.sha256("".join(hashes).encode()).hexdigest()
+    whole = opened("vit", "image_classification").model
+    batch = whole.collate(seen)
+    assert torch.equal(loaded.model.classify(batch), whole.classify(batch))
+    shards[1].unlink()
+    message = refused(opened, folder, "image_classification")
+    assert message.endswith(f"its weights lack {shards[1].name}")
+    (folder / "model.safetensors.index.json").write_text("{}")
+    assert "is no index of weights" in refused(opened, folder, "image_classification")
+
+
+def test_attention_is_the_chosen_one(opened, seen):
+    eager, usual = (opened("vit", "image_classification", None, *given) for given in (["attn=eager"], []))
+    assert (eager.config["attn_implementation"], usual.config["attn_implementation"]) == ("eager", "sdpa")
+    batch = usual.model.collate(seen)
+    torch.testing.assert_close(eager.model.classify(batch), usual.model.classify(batch), rtol=0, atol=1e-5)
+    assert "cannot load its weights" in refused(opened, "vit", "image_classification", None, "attn=swift")
+    message = refused(opened, "vit", "image_classification", None, "attn=someone/kernel")
+    assert "attention 'someone/kernel' would run code from the hub" in message
+
+
+def test_device_map_is_the_librarys(opened, seen):
+    loaded = opened("vit", "image_classification", None, "device_map=auto")
+    assert loaded.config["device_map"] == "auto"
+    assert loaded.model.classify(loaded.model.collate(seen)).shape == (4, 10)
+
+
+def test_quantizing_needs_a_package(opened, monkeypatch):
+    monkeypatch.setattr("mmbench.adapters.hf.weights.find_spec", lambda name: None)
+    message = refused(opened, "vit", "image_classification", None, "quantize=int8")
+    assert message == "--quantize needs bitsandbytes or torchao: pip install 'mmbench[quantize]'"
+    assert "Input should be 'int8' or 'int4'" in refused(opened, "vit", "image_classification", None, "quantize=int2")
+
+
+@pytest.mark.parametrize(("kind", "task"), [("vit", "image_classification"), ("clip", "retrieval"), ("git", "vqa")])
+def test_compiled_parts_are_those_that_are_called(opened, kind, task, monkeypatch):
+    """Without a compiler: what would be compiled is marked by torch itself."""
+    compiled = []
+    monkeypatch.setattr(torch.nn.Module, "compile", lambda self, *args, **kwargs: compiled.append(type(self).__name__))
+    loaded = opened(kind, task, None, "compile=true")
+    expected = {
+        "vit": ["ViTForImageClassification"],
+        "clip": ["CLIPVisionModel", "CLIPTextModel"],
+        "git": ["GitForCausalLM"],
+    }[kind]
+    assert compiled == expected
+    assert loaded.config["compile"] is True
+
+
+@pytest.mark.parametrize("argument", ["", "nothing/at/all", "@main"])
+def test_names_that_cannot_be(opened, argument):
+    assert "expected" in refused(opened, f"hf:{argument}", "image_classification")
+
+
+def test_settings_that_do_not_exist(opened):
+    message = refused(opened, "vit", "image_classification", None, "num_beam=3")
+    assert message == "unknown option of hf 'num_beam'; did you mean 'num_beams'?"
+
+
+def test_revision_of_a_folder(opened, saved):
+    assert "expected NAME@REVISION" in refused(opened, f"hf:{saved('vit')}@main", "image_classification")
+
+
+def test_folder_that_holds_no_model(opened, tmp_path):
+    assert "cannot load its configuration" in refused(opened, tmp_path, "image_classification")
+    (tmp_path / "config.json").write_text('{"model_type": "no such thing"}')
+    assert "cannot load its configuration" in refused(opened, tmp_path, "image_classification")
+
+
+@pytest.mark.parametrize("argument", ["org/name", "org/name@main", f"org/name@{COMMIT}"])
+def test_cache_is_used_without_a_network(opened, hub, saved, seen, argument):
+    hub("vit")
+    loaded = opened(f"hf:{argument}", "image_classification")
+    assert (loaded.model.name, loaded.source, loaded.config["commit"]) == (f"hf:{argument}", "org/name", COMMIT)
+    same = opened("vit", "image_classification").model
+    batch = same.collate(seen)
+    assert torch.equal(loaded.model.classify(batch), same.classify(batch))
+
+
+def test_model_that_is_not_in_the_cache(opened, hub):
+    message = refused(opened, "hf:org/name", "image_classification")
+    assert message == (
+        "hf:org/name: config.json, as all its other files, is not in the cache, and the hub cannot be reached; run "
+        "`hf download org/name` where there is a network and give hf:FOLDER, or set HF_HOME to a cache that has it"
+    )
+
+
+@pytest.mark.parametrize(
+    ("kind", "task", "gone", "named"),
+    [
+        ("vit", "image_classification", ["model.safetensors"], "model.safetensors is not in the cache"),
+        ("vit", "image_classification", ["preprocessor_config.json"], "preprocessor_config.json is not in the cache"),
+        ("llava", "vqa", ["processor_config.json"], "processor_config.json or preprocessor_config.json is not"),
+        ("vilt", "vqa", ["tokenizer.json", "tokenizer_config.json"], "tokenizer"),
+    ],
+)
+def test_file_that_is_not_in_the_cache_is_named(opened, hub, kind, task, gone, named):
+    folder = hub(kind)
+    for name in gone:
+        (folder / name).unlink()
+    message = refused(opened, "hf:org/name", task)
+    assert named in message
+
+
+def test_hub_that_does_not_answer_is_asked_once(opened, hub, monkeypatch):
+    """As in a network that swallows what is sent."""
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", False)
+    monkeypatch.setattr("mmbench.adapters.hf.reading._PATIENCE_S", 0.2)
+    asked = []
+
+    def swallow(host, *args, **kwargs):
+        asked.append(host)
+        raise TimeoutError("timed out")
+
+    monkeypatch.setattr(socket, "getaddrinfo", swallow)
+    hub("vit")
+    assert opened("hf:org/name", "image_classification").config["commit"] == COMMIT
+    assert len(asked) <= 1
+    assert "the hub cannot be reached" in refused(opened, "hf:org/other", "image_classification")
+    assert len(asked) <= 2
+
+
+def test_pickled_weights_are_refused(opened, copied):
+    folder = copied("vit")
+    torch.save(load_file(folder / "model.safetensors"), folder / "pytorch_model.bin")
+    (folder / "model.safetensors").unlink()
+    assert "they are pickled, and a pickle can run code" in refused(opened, folder, "image_classification")
+    (folder / "pytorch_model.bin").unlink()
+    assert "there is no model.safetensors and no model.safetensors.index.json" in refused(
+        opened, folder, "image_classification"
+    )
+
+
+def test_incomplete_weights_are_refused(opened, copied):
+    folder = copied("vit")
+    tensors = load_file(folder / "model.safetensors")
+    del tensors["classifier.weight"]
+    save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
+    message = refused(opened, folder, "image_classification")
+    assert "its weights lack 1 of the tensors of a ViTForImageClassification, classifier.weight for one" in message
+
+
+def test_damaged_weights_are_refused(opened, copied):
+    folder = copied("vit")
+    path = folder / "model.safetensors"
+    path.write_bytes(path.read_bytes()[:1000])
+    assert "cannot load its weights (safetensors)" in refused(opened, folder, "image_classification")
+
+
+CODE = """
+from pathlib import Path
+
+from transformers import ViTConfig, ViTForImageClassification
+
+Path({marker!r}).touch()
+
+
+class OwnConfig(ViTConfig):
+    model_type = "own"
+
+
+class OwnModel(ViTForImageClassification):
+    config_class = OwnConfig
+"""
+
+
+@pytest.fixture
+def remote(copied, tmp_path):
+    """A model that brings code of its own, and the file that is there once it has run."""
+    folder, marker = copied("vit"), tmp_path / "was run"
+    path = folder / "config.json"
+    own = {"AutoConfig": "own.OwnConfig", "AutoModelForImageClassification": "own.OwnModel"}
+    config = json.loads(path.read_text()) | {"model_type": "own", "auto_map": own, "architectures": ["OwnModel"]}
+    path.write_text(json.dumps(config))
+    (folder / "own.py").write_text(CODE.format(marker=str(marker)))
+    return folder, marker
+
+
+def test_remote_code_is_not_run(opened, remote):
+    folder, marker = remote
+    message = refused(opened, folder, "image_classification")
+    assert message.endswith(
+        "brings code of its own, which is not run: look at it, and give --trust-remote-code if you trust it"
+    )
+    assert not marker.exists()
+
+
+def test_remote_code_that_is_trusted_is_run_and_recorded(opened, remote, seen):
+    folder, marker = remote
+    loaded = opened(folder, "image_classification", None, "trust_remote_code=true")
+    assert marker.exists()
+    assert loaded.config["trust_remote_code"] is True
+    assert loaded.config["architecture"] == "OwnModel"
+    same = opened("vit", "image_classification").model
+    batch = same.collate(seen)
+    assert torch.equal(loaded.model.classify(batch), same.classify(batch))
+
+
+def test_code_beside_a_model_that_the_library_knows_is_not_run(opened, copied, tmp_path):
+    folder, marker = copied("vit"), tmp_path / "was run"
+    path = folder / "config.json"
+    own = {"AutoConfig": "own.OwnConfig", "AutoModelForImageClassification": "own.OwnModel"}
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"auto_map": own}))
+    (folder / "own.py").write_text(CODE.format(marker=str(marker)))
+    assert opened(folder, "image_classification").config["architecture"] == "ViTForImageClassification"
+    assert not marker.exists()
+
+
+def test_loading_is_quiet(opened, saved, capfd):
+    for kind in ("vit", "llava", "vilt"):
+        saved(kind)
+    capfd.readouterr()
+    for kind, task in (("vit", "image_classification"), ("llava", "vqa"), ("vilt", "vqa")):
+        opened(kind, task)
+    assert capfd.readouterr() == ("", "")
