@@ -61,6 +61,7 @@ class LoadedModel:
             hub; `None` for a model that has none, or has them elsewhere.
         sha256: of the weights; of several files the hash of their hashes.
         training: what a weights file's header says of its training.
+        parameters: how many it has, where that is no `torch.nn.Module` that can be counted.
         placed: it lies on its device in its dtype already, and must not be moved.
     """
 
@@ -70,6 +71,7 @@ class LoadedModel:
     sha256: str | None = None
     training: dict[str, Any] = field(default_factory=dict)
     placed: bool = False
+    parameters: int | None = None
 
 
 F = TypeVar("F", bound=Callable[[Opening], LoadedModel])

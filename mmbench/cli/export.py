@@ -52,7 +52,11 @@ def export(
         ExportDType, typer.Option("--dtype", help="Number format of weights and arithmetic.")
     ] = ExportDType.FLOAT32,
     quantize: Annotated[
-        Quantization | None, typer.Option("--quantize", help="Weights of linear and LSTM layers in 8 bits.")
+        Quantization | None,
+        typer.Option(
+            "--quantize",
+            help="Linear and LSTM layers in 8 bits; an answer then depends a little on the other samples of its batch.",
+        ),
     ] = None,
     samples: Annotated[int, typer.Option("--samples", help="How many are compared with the model.")] = 64,
     plugin: PluginOption = None,

@@ -46,7 +46,8 @@ class ExportOptions:
     Attributes:
         opset: version of the operators; `None` for what PyTorch's exporter takes by itself.
         dtype: of weights and arithmetic.
-        quantize: `int8`: the weights of linear and LSTM layers in 8 bits, what they are multiplied with as it comes.
+        quantize: `int8`: linear and LSTM layers in 8 bits, their inputs as they come. The scale of those is the whole
+            batch's, so that an answer depends a little on the other samples.
         samples: how many are compared.
     """
 

@@ -144,7 +144,7 @@ def model_info(loaded: LoadedModel) -> ModelInfo:
     return ModelInfo(
         name=loaded.model.name,
         config={name: _shortened(value) for name, value in config.items()},
-        parameters=sum(parameter.numel() for parameter in parameters),
+        parameters=loaded.parameters or sum(parameter.numel() for parameter in parameters),
         modalities=list(loaded.model.modalities),
         weights=WeightsInfo(source=loaded.source, sha256=loaded.sha256) if loaded.source and loaded.sha256 else None,
     )

@@ -87,7 +87,8 @@ def test_what_is_used_is_told(loaded, library):
     assert loaded.sha256 == "1a5afae06a4db91c975c9a9d78be5cc110ee4ea022ad57d55492e4550e936b2a"
     config = loaded.config
     assert set(config["versions"]) == {"faster-whisper", "ctranslate2"}
-    assert (config["compute_type"], config["cpu_threads"], config["revision"]) == ("float32", 1, None)
+    assert (config["compute_type"], config["revision"]) == ("float32", None)
+    assert config["cpu_threads"] >= 1  # torch's, which other tests may have set
     told = config["transcribe"]
     assert (told["language"], told["task"], told["beam_size"], told["temperature"]) == ("en", "transcribe", 5, 0.0)
     assert told["patience"] == 1  # of the library's own settings

@@ -13,7 +13,7 @@ from mmbench.cli import app, main
 from mmbench.data.noise_summaries import SUMMARIES
 from mmbench.errors import HarnessError
 
-VERBS = ("eval", "profile", "train", "compare", "diagnose", "score", "leaderboard", "list", "show", "doctor")
+VERBS = ("eval", "profile", "train", "compare", "diagnose", "score", "leaderboard", "export", "list", "show", "doctor")
 HEAVY = "torch transformers pandas pyarrow"
 
 

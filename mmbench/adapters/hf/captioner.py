@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from mmbench.adapters.hf.generation import after, marked, settle, writer_of
+from mmbench.adapters.hf.generation import after, compile_writer, marked, settle, told
 from mmbench.adapters.hf.images import ImageReader
 from mmbench.adapters.hf.model import HFModel, Parts
 from mmbench.adapters.prompt import RULE, Prompt
@@ -45,7 +45,7 @@ class Captioner(HFModel):
         reads_text = self.prompt is not None and "{text}" in self.prompt.template
         text = [Modality.TEXT.value] if reads_text else []
         self.modalities = (Modality.IMAGE.value, *text)
-        self._generation = settle(parts.pretrained, parts.options, self.tokenizer.pad_token_id)
+        settle(parts.pretrained, parts.options, self.tokenizer.pad_token_id)
 
     def _prompt(self, parts: Parts) -> Prompt | None:
         has_text = Modality.TEXT in parts.opening.modalities
@@ -65,12 +65,12 @@ class Captioner(HFModel):
 
     def settings(self) -> dict[str, Any]:
         """The prompt, and how the text is generated."""
-        told = {"prompt": None if self.prompt is None else self.prompt.template, "generation": self._generation}
-        return told | ({"answer_rule": RULE} if self.prompt is not None and self.prompt.labels else {})
+        found = {"prompt": None if self.prompt is None else self.prompt.template, "generation": told(self.pretrained)}
+        return found | ({"answer_rule": RULE} if self.prompt is not None and self.prompt.labels else {})
 
     def compile(self, *args: Any, **kwargs: Any) -> None:
         """The part that writes."""
-        writer_of(self.pretrained).compile(*args, **kwargs)
+        compile_writer(self.pretrained, *args, **kwargs)
 
     def collate(self, samples: Sequence[Sample]) -> Batch:
         """Pixels, and the tokens of the prompts, padded on the right.

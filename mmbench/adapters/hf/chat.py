@@ -9,7 +9,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from mmbench.adapters.hf.generation import after, marked, settle, writer_of
+from mmbench.adapters.hf.generation import after, compile_writer, marked, settle, told
 from mmbench.adapters.hf.images import ImageReader
 from mmbench.adapters.hf.model import HFModel, Parts
 from mmbench.adapters.hf.packed import PackedBatch, packed_rows
@@ -51,17 +51,17 @@ class Chat(HFModel):
         self.tokenizer.padding_side = "right" if self._encodes else "left"
         if self.tokenizer.pad_token is None:
             self.tokenizer.pad_token = self.tokenizer.eos_token
-        self._generation = settle(parts.pretrained, parts.options, self.tokenizer.pad_token_id)
+        settle(parts.pretrained, parts.options, self.tokenizer.pad_token_id)
 
     def settings(self) -> dict[str, Any]:
         """The prompt, its form, how an answer is read and how it is generated."""
         form = "the model's chat template" if self._template is not None else f"the prompt after {self._mark!r}"
-        told = {"prompt": self.prompt.template, "prompt_form": form, "generation": self._generation}
-        return told | ({"answer_rule": RULE} if self.prompt.labels else {})
+        found = {"prompt": self.prompt.template, "prompt_form": form, "generation": told(self.pretrained)}
+        return found | ({"answer_rule": RULE} if self.prompt.labels else {})
 
     def compile(self, *args: Any, **kwargs: Any) -> None:
         """The part that writes."""
-        writer_of(self.pretrained).compile(*args, **kwargs)
+        compile_writer(self.pretrained, *args, **kwargs)
 
     def collate(self, samples: Sequence[Sample]) -> Batch:
         """The processor's tensors of all samples together, prompts padded on the left.

@@ -31,7 +31,7 @@ def writer_of(pretrained: Any) -> Any:
     return writers[-1] if writers else pretrained
 
 
-def settle(pretrained: Any, options: HFOptions, padding: int | None) -> dict[str, Any]:
+def settle(pretrained: Any, options: HFOptions, padding: int | None) -> None:
     """Set the generation of a model as the user wants it, so that nothing but that decides its texts.
 
     The checkpoint's own settings hold where the user says nothing, but for drawing: only a temperature above 0 draws.
@@ -41,17 +41,20 @@ def settle(pretrained: Any, options: HFOptions, padding: int | None) -> dict[str
         pretrained: the library's model.
         options: of the user.
         padding: number of the token that pads, where the checkpoint says none.
-
-    Returns:
-        The settings that differ from the library's own, for the record.
     """
     for module in pretrained.modules():
         config = getattr(module, "generation_config", None)
         if config is not None:
             _settle(config, options, padding)
+
+
+def told(pretrained: Any) -> dict[str, Any]:
+    """The settings of generation that differ from the library's own, for the record."""
     used = _used(pretrained)
-    told: dict[str, Any] = {n: value for n, value in used.to_diff_dict().items() if n not in _NOT_TOLD and n[0] != "_"}
-    return told | {n: getattr(used, n) for n in _ALWAYS_TOLD if getattr(used, n, None) is not None}
+    differ: dict[str, Any] = {
+        n: value for n, value in used.to_diff_dict().items() if n not in _NOT_TOLD and n[0] != "_"
+    }
+    return differ | {n: getattr(used, n) for n in _ALWAYS_TOLD if getattr(used, n, None) is not None}
 
 
 def _used(pretrained: Any) -> Any:
@@ -86,6 +89,19 @@ def _unset(config: Any, names: tuple[str, ...]) -> None:
     for name in names:
         if hasattr(config, name):
             setattr(config, name, None)
+
+
+def compile_writer(pretrained: Any, *args: Any, **kwargs: Any) -> None:
+    """Compile what is called once a token.
+
+    An accelerator leaves that to the library, which compiles the steps after the first token where the cache is of a
+    fixed length; its graphs would otherwise be made anew as the cache grows.
+    """
+    writer = writer_of(pretrained)
+    if writer.device.type != "cpu" and getattr(writer, "_can_compile_fullgraph", False):
+        _used(pretrained).cache_implementation = "static"
+    else:
+        writer.compile(*args, **kwargs)
 
 
 @contextmanager

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from mmbench.adapters.hf.generation import marked, settle
+from mmbench.adapters.hf.generation import compile_writer, marked, settle, told
 from mmbench.adapters.hf.model import Parts
 from mmbench.adapters.hf.sound import MASK, SoundModel, sounding
 from mmbench.errors import UsageError, unknown_name
@@ -59,16 +59,20 @@ class SpeechSeq2Seq(SoundModel):
             self.time = 2
             self._frames: int = config.max_source_positions * encoder.conv1.stride[0] * encoder.conv2.stride[0]
         _leave_room(parts.pretrained)
-        self._settled = settle(parts.pretrained, parts.options, self.tokenizer.pad_token_id)
+        settle(parts.pretrained, parts.options, self.tokenizer.pad_token_id)
         # Whisper draws tokens where its own argument is above 0, whatever its settings say.
         temperature = {"temperature": parts.options.temperature} if self._whisper else {}
         self._arguments = _language(parts, self._whisper) | temperature
 
     def settings(self) -> dict[str, Any]:
         """Settings of generation, without the lists of tokens that belong to the checkpoint."""
-        told = {name: value for name, value in self._settled.items() if not isinstance(value, list | dict)}
+        used = {name: value for name, value in told(self.pretrained).items() if not isinstance(value, list | dict)}
         detected = {"language": "detected"} if "task" in self._arguments else {}
-        return {"generation": told | detected | self._arguments}
+        return {"generation": used | detected | self._arguments}
+
+    def compile(self, *args: Any, **kwargs: Any) -> None:
+        """The part that writes."""
+        compile_writer(self.pretrained, *args, **kwargs)
 
     def features(self, waveform: NDArray[np.float32]) -> dict[str, Tensor]:
         """As of any model; a recording longer than Whisper's window is not cut."""

@@ -86,6 +86,8 @@ def load_weights(auto: Any, source: Source, config: Any, opening: Opening, optio
     elif options.quantize is not None or opening.device.type != "cpu":
         how["device_map"] = {"": opening.device}
     pretrained, info = source.read("weights (safetensors)", auto.from_pretrained, **how)
+    if options.quantize is not None:
+        _check_quantized(pretrained, source, options.quantize)
     missing = sorted(name for name in info["missing_keys"] if not name.endswith(_UNREAD))
     if missing and options.quantize is None:  # scales and zeros of a quantized weight are not in any file
         raise UsageError(
@@ -140,6 +142,20 @@ def _quantization(kind: Quantization, dtype: torch.dtype) -> Any:
             quantization.Int8WeightOnlyConfig() if kind == "int8" else quantization.Int4WeightOnlyConfig()
         )
     raise UsageError("--quantize needs bitsandbytes or torchao: pip install 'mmbench[quantize]'")
+
+
+def _check_quantized(pretrained: Any, source: Source, kind: Quantization) -> None:
+    """Refuse a model that the package left as it was, which it does without a word.
+
+    Raises:
+        UsageError: no weight was quantized.
+    """
+    # One package keeps small integers, the other tensors of its own that say they are floating.
+    if all(each.is_floating_point() and type(each.data) is torch.Tensor for each in pretrained.parameters()):
+        raise UsageError(
+            f"hf:{source.place}: {quantized_by(pretrained)} quantized no weight to {kind}: its layers are too small, "
+            "or of a kind that it does not take"
+        )
 
 
 def quantized_by(pretrained: Any) -> str | None:

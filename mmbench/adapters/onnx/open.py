@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from mmbench.adapter import LoadedModel, Opening
+from mmbench.adapter import LoadedModel, Opening, takes
 from mmbench.adapters.missing import needed
 from mmbench.adapters.onnx.file import ONNXFile, read_file
 from mmbench.adapters.onnx.header import EXTRA, ONNXHeader
@@ -42,12 +42,12 @@ class ONNXOptions:
     std: tuple[float, float, float] = (1.0, 1.0, 1.0)
 
 
+@takes(ONNXOptions)
 def open_onnx(opening: Opening) -> LoadedModel:
     """A model in an ONNX file, run by onnxruntime: of `mmbench export`, or an image classifier from elsewhere.
 
-    --option graph_optimization=none, basic, extended or all, and provider=NAME, are onnxruntime's. A classifier from
-    elsewhere has one input [N, 3, H, W] of floats and one output [N, C], logits of the data set's classes in the order
-    of its card, else sorted; --option size, crop, mean and std say how images become its input.
+    A classifier from elsewhere has one input [N, 3, H, W] of floats and one output [N, C], logits of the data set's
+    classes in the order of its card, else sorted; options say how images become its input.
 
     Raises:
         UsageError: there is no such file, onnxruntime cannot run it here, or its inputs or number format are others.
@@ -73,7 +73,7 @@ def open_onnx(opening: Opening) -> LoadedModel:
         "graph_optimization": options.graph_optimization,
     }
     training = file.header.training if file.header else {}
-    return LoadedModel(model, config, file.source, file.sha256, training, placed=True)
+    return LoadedModel(model, config, file.source, file.sha256, training, placed=True, parameters=own["parameters"])
 
 
 def _exported(

@@ -9,6 +9,7 @@ from PIL import Image
 
 from mmbench.engine.open_model import open_model
 from mmbench.engine.resolve import resolve_dataset, resolve_task
+from mmbench.errors import UsageError
 from mmbench.sample import Sample
 
 from .tiny import KINDS
@@ -32,6 +33,7 @@ def saved(tmp_path_factory):
         path = root / kind
         if not path.is_dir():
             path.mkdir()
+            torch.manual_seed(1)
             KINDS[kind](path)
         return path
 
@@ -55,6 +57,19 @@ def opened(saved):
         return open_model(name, found, resolve_dataset(found, dataset), settings=settings, dtype=dtype)
 
     return load
+
+
+@pytest.fixture
+def refused(opened):
+    """What a user is told, in one line, where that cannot be opened."""
+
+    def told(*args, **kwargs):
+        with pytest.raises(UsageError) as caught:
+            opened(*args, **kwargs)
+        assert "\n" not in str(caught.value)
+        return str(caught.value)
+
+    return told
 
 
 @pytest.fixture(scope="session")

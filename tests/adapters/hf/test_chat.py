@@ -8,8 +8,6 @@ from mmbench.adapters.prompt import RULE
 from mmbench.errors import UsageError
 from mmbench.sample import Sample
 
-from .tiny import TEMPLATE
-
 pytestmark = pytest.mark.usefixtures("no_gradients")
 chats = pytest.mark.parametrize("kind", ["llava", "idefics3", "paddle"])
 BRIEF = "max_new_tokens=8"
@@ -149,10 +147,12 @@ def test_tokenizer_without_padding_pads_with_its_end(opened, copied, asked):
     assert model.generate(model.collate(asked)) == whole.generate(whole.collate(asked))
 
 
+def test_halves_of_a_number_are_enough(opened, asked):
+    model = opened("llava", "vqa", None, BRIEF, PROMPT, dtype="bfloat16").model
+    assert {parameter.dtype for parameter in model.parameters()} == {torch.bfloat16}
+    assert all(model.generate(model.collate(asked)))
+
+
 def test_prompt_in_no_form(opened):
     with pytest.raises(UsageError, match=r"a prompt may have \{text\} and \{labels\}, not \{question\}"):
         opened("llava", "vqa", None, "prompt={question}")
-
-
-def test_template_is_the_one_that_knows_images():
-    assert "image" in TEMPLATE

@@ -49,6 +49,17 @@ def test_rate_of_tokens_is_measured(opened, asked):
     assert found.tokens_per_s.value > 0
 
 
+def test_accelerator_gets_a_cache_of_fixed_length_to_compile_for(opened, asked, monkeypatch):
+    loaded = opened("llava", "vqa", None, "max_new_tokens=6", "prompt={text}")
+    batch = loaded.model.collate(asked)
+    expected = loaded.model.generate(batch)
+    with monkeypatch.context() as elsewhere:
+        elsewhere.setattr(transformers.PreTrainedModel, "device", torch.device("cuda"))
+        loaded.model.compile()
+    assert loaded.model.settings()["generation"]["cache_implementation"] == "static"
+    assert loaded.model.generate(batch) == expected
+
+
 def test_hooks_do_not_stay(opened, seen):
     model = opened("git", "captioning", "scenes", "max_new_tokens=4").model
     model.generate(model.collate(seen))

@@ -7,7 +7,10 @@ import transformers
 
 from mmbench import Audio
 from mmbench.adapter import Opening
+from mmbench.adapters.hf.model import Parts
 from mmbench.adapters.hf.open import open_hf
+from mmbench.adapters.hf.options import HFOptions
+from mmbench.adapters.hf.speech_seq2seq import SpeechSeq2Seq
 from mmbench.errors import UsageError
 from mmbench_tasks.asr.datasets import speech_manifest
 from mmbench_tasks.asr.task import ASR
@@ -167,3 +170,16 @@ def test_half_precision(saved):
     folder = saved("speech2text")
     opening = Opening(f"hf:{folder}", str(folder), ASR.card, speech_manifest, tuple, dtype="bfloat16")
     assert all(ask(open_hf(opening).model, sounds()[3:5]))
+
+
+@pytest.mark.parametrize("kind", ["bert", "pop2piano"])
+def test_models_that_need_more_than_a_recording_are_refused(kind):
+    """One without an encoder and a decoder, and one that writes notes."""
+    small = {"d_model": 16, "d_kv": 8, "d_ff": 24, "num_layers": 1, "num_heads": 2}
+    pretrained = {
+        "bert": lambda: transformers.BertLMHeadModel(transformers.BertConfig(hidden_size=16, num_attention_heads=2)),
+        "pop2piano": lambda: transformers.Pop2PianoForConditionalGeneration(transformers.Pop2PianoConfig(**small)),
+    }[kind]()
+    opening = Opening("hf:some", "some", ASR.card, speech_manifest, tuple)
+    with pytest.raises(UsageError, match=rf"hf:some is a {kind} model, which needs more than a recording; expected"):
+        SpeechSeq2Seq(Parts("hf:some", opening, HFOptions(), pretrained, None))

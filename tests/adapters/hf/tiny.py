@@ -131,7 +131,7 @@ def blip_vqa(folder):
 
 def git(folder):
     config = transformers.GitConfig(**THIN, **TOKENS, vision_config=VISION, max_position_embeddings=64)
-    stirred(transformers.GitForCausalLM(config), 1.0).save_pretrained(folder)
+    stirred(transformers.GitForCausalLM(config), 0.2).save_pretrained(folder)
     save_images(folder, "CLIPImageProcessor", crop_size={"height": SIZE, "width": SIZE})
     words().save_pretrained(folder)
 
