@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
+from mmbench.adapters.hf.reading import split_revision
 from mmbench.encoder import Encoder
 from mmbench.errors import UsageError
 from mmbench_baselines.encoders.hf_backbone import build_tower, load_tower, read, read_config
@@ -74,7 +75,7 @@ class HFEncoder(Encoder):
         """
         if not argument:
             raise UsageError(f"expected {cls.modality}=hf:NAME_OR_PATH, not an empty name")
-        source, revision = _split(argument)
+        source, revision = split_revision(argument)
         config, revision = read_config(source, revision)
         with torch.device("meta"):
             cls._build(source, config)
@@ -123,7 +124,7 @@ class HFEncoder(Encoder):
             UsageError: the source is gone, or has no weights as safetensors.
         """
         _ = self.processor
-        source = _split(argument)[0] if argument else self.source
+        source = split_revision(argument)[0] if argument else self.source
         load_tower(self.pretrained, self.tower, source, self.revision)
 
     def backbone(self) -> nn.Module:
@@ -139,20 +140,6 @@ class HFEncoder(Encoder):
     @abstractmethod
     def encode(self, inputs: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
         """Inputs and mask -> the backbone's last hidden states [B, T, H] and mask [B, T]."""
-
-
-def _split(argument: str) -> tuple[str, str | None]:
-    """`NAME@REVISION` in two; a folder, whatever its name, and a mere name have no revision."""
-    if Path(argument).is_dir():
-        return argument, None
-    name, at, revision = argument.partition("@")
-    if not (at and name):
-        return argument, None
-    if not revision or Path(name).is_dir():
-        raise UsageError(
-            f"hf:{argument}: expected NAME@REVISION, a branch, tag or commit on the hub, or a folder alone"
-        )
-    return name, revision
 
 
 def read_processor(source: str, revision: str | None, what: str, auto_class: Any, **options: Any) -> Any:
