@@ -34,7 +34,7 @@ class Opening:
     task: TaskCard
     dataset: DatasetCard
     labels: Callable[[], tuple[str, ...]]
-    settings: tuple[str, ...] = ()
+    settings: tuple[str, ...] = field(default=(), repr=False)  # an address may hold a password
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
     dtype: str = "float32"
 

@@ -143,6 +143,12 @@ def load_tensors(module: nn.Module, tensors: Mapping[str, Tensor], path: Path) -
     module.load_state_dict(dict(tensors))
 
 
+def source_of(path: Path) -> str:
+    """A path as records may show it: relative to the working directory, or only its name."""
+    absolute, here = path.resolve(), Path.cwd()
+    return absolute.relative_to(here).as_posix() if absolute.is_relative_to(here) else absolute.name
+
+
 def file_sha256(path: Path) -> str:
     """SHA-256 of a file's bytes, in hexadecimal."""
     with path.open("rb") as file:

@@ -2,6 +2,7 @@
 
 import difflib
 from collections.abc import Iterable, Sequence
+from textwrap import shorten
 
 
 class MMBenchError(Exception):
@@ -39,6 +40,18 @@ def join_names(names: Sequence[str], most: int | None = None) -> str:
     if most is not None and len(shown) > most:
         shown[most:] = [f"{len(shown) - most} more"]
     return " and ".join([", ".join(shown[:-1]), shown[-1]] if len(shown) > 1 else shown)
+
+
+def first_line(error: BaseException, most: int = 300) -> str:
+    """The first line of what an error of foreign code says, which may be anything; its kind where it says nothing."""
+    line = next((line.strip() for line in str(error).splitlines() if line.strip()), "")
+    return shorten(printable(line), most) or type(error).__name__
+
+
+def one_line(error: BaseException) -> str:
+    """Kind and first line of an error; allocators append pages of advice."""
+    said, kind = first_line(error), type(error).__name__
+    return kind if said == kind else f"{kind}: {said}"
 
 
 def printable(text: str) -> str:

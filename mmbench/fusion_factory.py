@@ -11,7 +11,7 @@ from mmbench.budget import count_parameters, solve_width
 from mmbench.encoder import choose_encoders, chosen_width, start_encoders
 from mmbench.errors import UsageError
 from mmbench.fusion_model import WIDTH, FusionConfig, FusionModel
-from mmbench.model import DEFAULT_BUILD, BuildOptions
+from mmbench.model import DEFAULT_BUILD, BuildOptions, ModelFactory
 from mmbench.registry import registry
 from mmbench.sample import Chain, Dataset
 from mmbench.setting import read_settings
@@ -98,3 +98,11 @@ class FusionFactory:
                 f"model {name!r} is a {self.fusion!r} fusion of {', '.join(self.modalities or stored.encoders)}"
             )
         return FusionModel(name, stored)
+
+
+def find_factory(name: str) -> ModelFactory | None:
+    """The factory registered as a model, or one around the fusion of that name; `None` if there is neither."""
+    if name in registry.names("model"):
+        factory: ModelFactory = registry.load("model", name)
+        return factory
+    return FusionFactory(name) if name in registry.names("fusion") else None

@@ -4,6 +4,7 @@ A model is a protocol, not a base class: anything with these members can be eval
 """
 
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, fields, replace
 from typing import Any, Literal, Protocol, Self, get_args, runtime_checkable
 
@@ -115,6 +116,15 @@ class Remote(Protocol):
 
     def usage(self) -> Usage:
         """What answering took until now."""
+        ...
+
+
+@runtime_checkable
+class KeepsMemory(Protocol):
+    """A model whose engine keeps the memory of a batch for the next, where what counts memory does not see it."""
+
+    def releasing(self) -> AbstractContextManager[None]:
+        """A context in which the engine gives memory back after each batch."""
         ...
 
 

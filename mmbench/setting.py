@@ -46,7 +46,7 @@ def read_settings(part: str, made: Callable[..., object], settings: Iterable[str
     for setting in settings:
         option, value = read_setting(part, made, setting)
         if option in values:
-            raise UsageError(f"{part}: {option} is set twice, the second time by {setting.strip()!r}")
+            raise UsageError(f"{part}: {option} is set twice")
         values[option] = value
     return values
 

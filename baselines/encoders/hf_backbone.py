@@ -11,8 +11,8 @@ from typing import Any
 import torch
 from torch import nn
 
-from mmbench.adapters.hf.reading import commit_of, quietly, read, reason
-from mmbench.errors import UsageError
+from mmbench.adapters.hf.reading import commit_of, quietly, read
+from mmbench.errors import UsageError, first_line
 
 _PATH = "_name_or_path"
 """Where the model lay when it was read, which no weights should tell."""
@@ -64,7 +64,7 @@ def build_tower(config: Mapping[str, Any], tower: str, reads: tuple[str, ...]) -
             except TypeError:
                 model = AutoModel.from_config(built, dtype=torch.float32)
     except Exception as error:  # a foreign configuration can make the library raise anything
-        raise UsageError(f"transformers cannot build a {kind} model: {reason(error)}") from error
+        raise UsageError(f"transformers cannot build a {kind} model: {first_line(error)}") from error
     part = _tower(model, tower)
     if part.main_input_name not in reads:
         raise UsageError(f"a {kind} model reads {part.main_input_name}; expected one that reads {' or '.join(reads)}")

@@ -6,8 +6,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from mmbench.adapters.hf.reading import quietly, reason
-from mmbench.errors import UsageError
+from mmbench.adapters.hf.reading import quietly
+from mmbench.errors import UsageError, first_line
 
 _PLACES = ("name_or_path", "tokenizer_file", "vocab_file", "merges_file", "special_tokens_map_file")
 """Settings that say where something lay when it was saved."""
@@ -28,7 +28,7 @@ def to_files(processor: Any, source: str) -> dict[str, str]:
             return {path.name: _text(path, processor) for path in sorted(Path(folder).iterdir()) if _is_read(path)}
     except Exception as error:  # a foreign processor can make the library raise anything
         raise UsageError(
-            f"hf:{source}: {type(processor).__name__} cannot be kept in weights: {reason(error)}; "
+            f"hf:{source}: {type(processor).__name__} cannot be kept in weights: {first_line(error)}; "
             "expected one that save_pretrained writes as text, such as a tokenizer.json"
         ) from error
 

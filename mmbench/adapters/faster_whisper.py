@@ -10,12 +10,11 @@ from typing import Any, Literal, cast
 
 import torch
 
-from mmbench.adapter import LoadedModel, Opening
-from mmbench.adapters.hf.reading import reason
+from mmbench.adapter import LoadedModel, Opening, takes
 from mmbench.adapters.missing import needed
 from mmbench.adapters.raw import RawBatch, raw_batch
 from mmbench.checkpoint import file_sha256
-from mmbench.errors import UsageError, join_names, unknown_name
+from mmbench.errors import UsageError, first_line, join_names, unknown_name
 from mmbench.model import Batch
 from mmbench.sample import Audio, Modality, Sample
 from mmbench.setting import read_settings
@@ -25,6 +24,11 @@ SCHEME = "faster-whisper"
 _WEIGHTS = "model.bin"
 _FILES = ("config.json", _WEIGHTS, "tokenizer.json", "vocabulary.*")
 """What a model consists of. The library gets a tokenizer that is missing from another model, which need not fit."""
+
+_GET = (
+    f"run `hf download` where there is a network and give {SCHEME}:FOLDER, or set HF_HOME to a cache that has the model"
+)
+"""What to do about files that cannot be had now."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +118,7 @@ class FasterWhisper:
             return error
 
 
+@takes(WhisperOptions)
 def open_faster_whisper(opening: Opening) -> LoadedModel:
     """Whisper models in CTranslate2's format: faster-whisper:NAME or PATH, such as faster-whisper:tiny.en.
 
@@ -153,19 +158,22 @@ def _find(opening: Opening, library: ModuleType) -> tuple[Path, str, str | None]
     name = opening.argument
     if not name:
         raise UsageError(f"expected {SCHEME}:NAME_OR_PATH, not an empty name")
-    folder, source, revision = Path(name).expanduser(), name, None
+    folder = Path(name).expanduser()
     if folder.is_dir():
-        source = folder.resolve().name
-    else:
-        folder = _download(opening, library)
-        revision = folder.name
-    missing = [pattern for pattern in _FILES if not any(folder.glob(pattern))]
-    if missing:
-        raise UsageError(
-            f"{opening.name}: {join_names(missing)} missing; expected a folder with {join_names(_FILES)}, "
-            "as ct2-transformers-converter --copy_files tokenizer.json makes it"
-        )
-    return folder, source, revision
+        if missing := _missing(folder):
+            raise UsageError(
+                f"{opening.name}: {join_names(missing)} missing; expected a folder with {join_names(_FILES)}, "
+                "as ct2-transformers-converter --copy_files tokenizer.json makes it"
+            )
+        return folder, folder.resolve().name, None
+    folder = _download(opening, library)
+    if missing := _missing(folder):
+        raise UsageError(f"{opening.name}: {join_names(missing)} not in the hub's cache, and cannot be had; {_GET}")
+    return folder, name, folder.name
+
+
+def _missing(folder: Path) -> list[str]:
+    return [pattern for pattern in _FILES if not any(folder.glob(pattern))]
 
 
 def _download(opening: Opening, library: ModuleType) -> Path:
@@ -179,7 +187,7 @@ def _download(opening: Opening, library: ModuleType) -> Path:
     except Exception as error:  # of the hub's client, in many kinds
         raise UsageError(
             f"{opening.name}: there is no such folder, and the hub's cache lacks {join_names(_FILES)} of it and cannot "
-            f"get them ({reason(error)}); expected {SCHEME}:FOLDER with these files, or a network"
+            f"get them ({first_line(error)}); {_GET}"
         ) from error
 
 
@@ -196,7 +204,7 @@ def _engine(opening: Opening, library: ModuleType, folder: Path, compute_type: s
             cpu_threads=threads,
         )
     except Exception as error:  # of the C++ library: unknown or unsupported compute type, damaged file, no such device
-        raise UsageError(f"{opening.name} cannot be opened with {compute_type}: {reason(error)}") from error
+        raise UsageError(f"{opening.name} cannot be opened with {compute_type}: {first_line(error)}") from error
 
 
 def _arguments(opening: Opening, engine: Any, options: WhisperOptions) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from importlib import import_module
 from types import ModuleType
 
-from mmbench.errors import UsageError
+from mmbench.errors import UsageError, first_line
 
 
 def needed(module: str, extra: str, what: str) -> ModuleType:
@@ -20,4 +20,4 @@ def needed(module: str, extra: str, what: str) -> ModuleType:
     try:
         return import_module(module)
     except ImportError as error:
-        raise UsageError(f"{what} needs {module}: pip install 'mmbench[{extra}]' ({error})") from error
+        raise UsageError(f"{what} needs {module}: pip install 'mmbench[{extra}]' ({first_line(error)})") from error

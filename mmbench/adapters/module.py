@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from mmbench.data.audio import load_audio
 from mmbench.data.decode import load_image
-from mmbench.errors import UsageError, join_names
+from mmbench.errors import UsageError, first_line, join_names, one_line
 from mmbench.model import Batch, Model, abilities
 from mmbench.registry import registry
 from mmbench.sample import Audio, Modality, Sample
@@ -33,8 +33,8 @@ def wrap(
 ) -> "WrappedModule":
     """A model of a plain module, ready for `mmbench.evaluate(model, task)`.
 
-    The module is called with one tensor a modality, in the order of `transforms`: `module(image, text)`. If its
-    `forward` has a parameter `mask`, it also gets the masks by modality, true where there is data: [B] for values of
+    The module is called with one tensor a modality, in the order of `transforms`: `module(image, text)`. If what is
+    called has a parameter `mask`, it also gets the masks by modality, true where there is data: [B] for values of
     one shape, [B, T] where they were filled up with zeros to the longest. A missing value is zeros.
 
     What it must give depends on the task: logits [B, C] in the order of `labels`; or, without labels where the task
@@ -80,7 +80,6 @@ class WrappedModule(nn.Module, ABC):
         self.name = name
         self.modalities = tuple(transforms)
         self._transforms = dict(transforms)
-        self._masked = "mask" in signature(module.forward).parameters
 
     def stored_config(self) -> dict[str, Any]:
         """What a record tells of it."""
@@ -128,7 +127,9 @@ class WrappedModule(nn.Module, ABC):
         try:
             batch = self.collate(samples).to(device)
         except (TypeError, ValueError, RuntimeError) as error:
-            raise UsageError(f"{self.name}: the first {len(samples)} samples cannot be batched: {error}") from error
+            raise UsageError(
+                f"{self.name}: the first {len(samples)} samples cannot be batched: {first_line(error)}"
+            ) from error
         try:
             with torch.inference_mode():
                 self._try(batch)
@@ -136,16 +137,17 @@ class WrappedModule(nn.Module, ABC):
             raise
         except Exception as error:  # the module is foreign code
             given = ", ".join(f"{m} {_described(tensor)}" for m, tensor in batch.inputs.items())
-            first = str(error).strip().partition("\n")[0]
-            raise UsageError(f"{self.name} fails on {given}: {type(error).__name__}: {first}") from error
+            raise UsageError(f"{self.name} fails on {given}: {one_line(error)}") from error
 
     @abstractmethod
     def _try(self, batch: Batch) -> None:
         """Raises UsageError: the module gave something else than is expected."""
 
-    def _called(self, function: Callable[..., Any], batch: Batch) -> Any:
-        options = {"mask": batch.mask} if self._masked else {}
-        return function(*(self._cast(batch.inputs[modality]) for modality in self.modalities), **options)
+    def _called(self, function: Callable[..., Any], batch: Batch, modalities: Sequence[str]) -> Any:
+        """What the module makes of some modalities, with their masks where it takes them."""
+        parameters = signature(function.forward if isinstance(function, nn.Module) else function).parameters
+        options = {"mask": {each: batch.mask[each] for each in modalities}} if "mask" in parameters else {}
+        return function(*(self._cast(batch.inputs[each]) for each in modalities), **options)
 
     def _cast(self, tensor: Tensor) -> Tensor:
         """Floating input in the module's dtype, which the user may have chosen."""
@@ -162,7 +164,7 @@ class _Classifier(WrappedModule):
 
     def classify(self, batch: Batch) -> Tensor:
         """Logits [B, C]."""
-        logits: Tensor = self._called(self.module, batch)
+        logits: Tensor = self._called(self.module, batch, self.modalities)
         return logits
 
     def _try(self, batch: Batch) -> None:
@@ -172,7 +174,7 @@ class _Classifier(WrappedModule):
 class _Generator(WrappedModule):
     def generate(self, batch: Batch) -> list[str]:
         """One text a sample."""
-        texts: list[str] = self._called(getattr(self.module, "generate", self.module), batch)
+        texts: list[str] = self._called(getattr(self.module, "generate", self.module), batch, self.modalities)
         return texts
 
     def _try(self, batch: Batch) -> None:
@@ -189,7 +191,7 @@ class _Generator(WrappedModule):
 class _Embedder(WrappedModule):
     def embed(self, batch: Batch, modality: str) -> Tensor:
         """Vectors [B, D]."""
-        vectors: Tensor = getattr(self.module, f"encode_{modality}")(self._cast(batch.inputs[modality]))
+        vectors: Tensor = self._called(getattr(self.module, f"encode_{modality}"), batch, [modality])
         return vectors
 
     def _try(self, batch: Batch) -> None:

@@ -61,7 +61,8 @@ class Prompt:
         bare = _LEAD.sub("", answer.strip(_EDGES)).strip(_EDGES)
         if bare.casefold() in self._label:
             return self._label[bare.casefold()]
-        named = {self._label[found.casefold()] for found in self._pattern.findall(answer)}
+        # Regular expressions take more letters for the same than `casefold` does: a dotless i for an i.
+        named = {self._label.get(found.casefold(), found) for found in self._pattern.findall(answer)}
         return named.pop() if len(named) == 1 else answer
 
 

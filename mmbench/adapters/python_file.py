@@ -5,11 +5,12 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from pydantic_core import to_jsonable_python
 from torch import nn
 
 from mmbench.adapter import LoadedModel, Opening
 from mmbench.adapters.module import as_model, state_sha256
-from mmbench.errors import MMBenchError, UsageError, unknown_name
+from mmbench.errors import MMBenchError, UsageError, one_line, unknown_name
 from mmbench.model import Stored
 from mmbench.registry import load_plugin_file
 from mmbench.setting import read_settings
@@ -32,13 +33,18 @@ def open_python(opening: Opening) -> LoadedModel:
     except MMBenchError:
         raise
     except Exception as error:  # the file is foreign code
-        raise UsageError(f"{called} fails: {type(error).__name__}: {error}") from error
+        raise UsageError(f"{called} fails: {one_line(error)}") from error
     model = as_model(made, opening.task, opening.labels, called)
-    config: dict[str, Any] = {"factory": called, "options": options}
+    config: dict[str, Any] = {"factory": called, "options": {name: _plain(value) for name, value in options.items()}}
     if isinstance(model, Stored):
         config |= model.stored_config()
     sha256 = state_sha256(model) if isinstance(model, nn.Module) else None
     return LoadedModel(model, config, called if sha256 else None, sha256)
+
+
+def _plain(value: object) -> Any:
+    """A value as JSON; of a path only the name, since where it lies is of one machine."""
+    return value.name if isinstance(value, Path) else to_jsonable_python(value, fallback=str)
 
 
 def _found(module: ModuleType, path: str, name: str) -> Callable[..., object]:

@@ -17,18 +17,16 @@ class RawBatch(Batch):
     """B samples as they are.
 
     Attributes:
-        ids: of the samples.
         values: by modality a value each, `None` where it is missing: an RGB image, a text, mono `Audio`.
     """
 
-    ids: tuple[str, ...] = ()
     values: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
 
     def part(self, start: int, stop: int) -> Self:
         """Samples `start` to `stop`."""
         mask = {name: there[start:stop] for name, there in self.mask.items()}
         values = {name: each[start:stop] for name, each in self.values.items()}
-        return replace(self, size=stop - start, mask=mask, ids=self.ids[start:stop], values=values)
+        return replace(self, size=stop - start, mask=mask, values=values)
 
 
 def raw_batch(samples: Sequence[Sample], modalities: Sequence[str], *, rate: int | None = None) -> RawBatch:
@@ -44,7 +42,7 @@ def raw_batch(samples: Sequence[Sample], modalities: Sequence[str], *, rate: int
     """
     values = {m: tuple(_decoded(m, sample.inputs.get(m), rate) for sample in samples) for m in modalities}
     mask = {m: torch.tensor([value is not None for value in each]) for m, each in values.items()}
-    return RawBatch(len(samples), {}, mask, ids=tuple(sample.id for sample in samples), values=values)
+    return RawBatch(len(samples), {}, mask, values=values)
 
 
 def _decoded(modality: str, value: Any, rate: int | None) -> Any:

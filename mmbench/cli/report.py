@@ -128,6 +128,8 @@ def _cost_lines(record: RunRecord, full: bool) -> list[str]:
         return []
     pace = cost.throughput.real_time_factor
     included = "decoding and alteration" if record.settings.get("alteration") else "decoding"
+    if cost.usage is not None:
+        included += " and answers from the cache"
     return [
         f"throughput   {cost.throughput.samples_per_s:,.0f} samples/s (quality pass, {included} included)",
         *([] if pace is None else [f"real time    {pace:,.1f} s of audio a second"]),

@@ -9,7 +9,14 @@ import typer
 from mmbench.data.noise_summaries import noise_names
 from mmbench.errors import UsageError
 
-ModelOption = Annotated[str, typer.Option("--model", help="A model or a fusion; `mmbench list models` shows them.")]
+ModelOption = Annotated[
+    str,
+    typer.Option(
+        "--model",
+        help="A model or a fusion (`mmbench list models`), one from elsewhere as SCHEME:ARGUMENT "
+        "(`mmbench list adapters`), or FILE.py:FACTORY.",
+    ),
+]
 TaskOption = Annotated[str, typer.Option("--task", help="What to ask of it; `mmbench list tasks`.")]
 DatasetOption = Annotated[
     str | None, typer.Option("--dataset", help="A data set of the task.", show_default="the task's default")

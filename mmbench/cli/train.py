@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from mmbench.cli.console import DataOption, JsonOption, PluginOption, console, load_plugins, print_json
-from mmbench.cli.run_options import DatasetOption, ModelOption
+from mmbench.cli.run_options import DatasetOption
 from mmbench.cli.train_settings import (
     AugmentOption,
     BudgetOption,
@@ -48,7 +48,7 @@ DEFAULTS = TrainOptions()
 
 
 def train(
-    model: ModelOption,
+    model: Annotated[str, typer.Option("--model", help="A model or a fusion; `mmbench list models` shows them.")],
     task: Annotated[str, typer.Option("--task", help="What to train it for.")],
     *,
     dataset: DatasetOption = None,

@@ -13,7 +13,7 @@ from mmbench.engine.cost_passes import CostPasses
 from mmbench.engine.cost_subject import make_subject
 from mmbench.engine.progress import EvalProgress
 from mmbench.engine.run import Run
-from mmbench.errors import UsageError
+from mmbench.errors import UsageError, one_line
 from mmbench.part import Part
 from mmbench.profile.malloc import settle_malloc
 from mmbench.profile.module_stages import named_stages
@@ -121,9 +121,3 @@ def _chosen(options: CostOptions) -> list[str]:
     if not options.trace:
         left_out.add("trace")
     return [name for name in _PASSES if name not in left_out]
-
-
-def one_line(error: Exception) -> str:
-    """Kind and message of an error; allocators append pages of advice."""
-    first = next(iter(str(error).splitlines()), "")
-    return f"{type(error).__name__}: {first}" if first else type(error).__name__

@@ -1,17 +1,19 @@
 """Each cost pass on the subject of a run: what it runs, on which input, and for how long."""
 
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
 
 import torch
+from torch import nn
 
 from mmbench.engine.cost_options import CostOptions
 from mmbench.engine.cost_subject import Subject, prepare, shape_of
 from mmbench.engine.data_cost import measure_data
 from mmbench.engine.scenarios import run_scenario
 from mmbench.errors import HarnessError
-from mmbench.model import Batch, Generates
+from mmbench.model import Batch, Generates, KeepsMemory
 from mmbench.part import Part
 from mmbench.profile.clock import make_clock
 from mmbench.profile.energy import measure_energy
@@ -123,17 +125,18 @@ class CostPasses:
         with named_stages(self._model, self._options.stages):
             return measure_generation(self._subject.work, requests, self._clock, most_s=self._most_s)
 
-    def flops(self) -> FlopsPass:
-        """Work of one batch."""
+    def flops(self) -> FlopsPass | None:
+        """Work of one batch; `None` of an engine that does it out of PyTorch's sight."""
         (batch,) = self._subject.placed(self._subject.batches[:1])
         with named_stages(self._model, self._options.stages):
-            return count_flops(self._subject.work, batch, batch_size=batch.size)
+            found = count_flops(self._subject.work, batch, batch_size=batch.size)
+        seen = isinstance(self._model, nn.Module) or found.flops or found.not_counted
+        return found if seen else None
 
     def model_memory(self) -> MemoryPass:
         """Peaks of one batch, no other on the device."""
-        (batch,) = self._subject.placed(self._subject.batches[:1])
         with named_stages(self._model, self._options.stages):
-            return measure_memory(self._subject.work, batch, batch_size=batch.size, device=self._device)
+            return self._memory(self._subject.batches[0])
 
     def data(self) -> DataCost:
         """From files to the device."""
@@ -208,12 +211,24 @@ class CostPasses:
 
     def _peak_bytes(self, batch: Batch) -> int | None:
         """With that batch alone on the device; `None` where it cannot be measured."""
-        (placed,) = self._subject.placed([batch])
         try:
-            found = measure_memory(self._subject.work, placed, batch_size=batch.size, device=self._device)
+            return self._memory(batch).peak_bytes
         except HarnessError:
             return None
-        return found.peak_bytes
+
+    def _memory(self, batch: Batch) -> MemoryPass:
+        """Of a batch, with what an engine keeps from batch to batch given back before it.
+
+        Raises:
+            HarnessError: nothing counts the memory of this device, or of an engine on it.
+        """
+        if self._device.type != "cpu" and not isinstance(self._model, nn.Module):
+            raise HarnessError(
+                f"the model computes outside PyTorch, which counts its own memory of {self._device} only"
+            )
+        (placed,) = self._subject.placed([batch])
+        with self._model.releasing() if isinstance(self._model, KeepsMemory) else nullcontext():
+            return measure_memory(self._subject.work, placed, batch_size=batch.size, device=self._device)
 
     def _make_meter(self, batches: Sequence[Batch]) -> Throughput[Batch]:
         subject = self._subject

@@ -25,7 +25,7 @@ from mmbench.metrics.ece import ECE
 from mmbench.metrics.load import load_metric
 from mmbench.metrics.metric import Metric
 from mmbench.metrics.nll import NLL
-from mmbench.model import Decides, abilities
+from mmbench.model import Decides, Remote, abilities
 from mmbench.record.diagnosis import DiagnosisRecord, Interaction, Missing, Perceptual
 from mmbench.record.environment import capture
 from mmbench.record.store import Store, new_run_id
@@ -76,6 +76,8 @@ def diagnose(
     kind = None if chosen.metric is None else load_metric(chosen.metric)
     options = replace(options, metrics=() if chosen.metric is None else (chosen.metric,))
     run = load_run(model, task, where or Where(), weights, options)
+    if isinstance(run.model, Remote):
+        raise UsageError(f"{run.model.name!r} answers on another machine, and a diagnosis asks each sample many times")
     classifies = _asked(run) == "classify"
     if len(run.samples) < 2:
         raise UsageError("one sample cannot be diagnosed: its inputs are compared with those of others")

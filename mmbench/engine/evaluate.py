@@ -11,7 +11,7 @@ from typing import Any
 
 from mmbench.adapter import TRANSPORT
 from mmbench.engine.batch_size import find_batch_size
-from mmbench.engine.cost import check_stages, measure_cost, one_line
+from mmbench.engine.cost import check_stages, measure_cost
 from mmbench.engine.cost_options import CostOptions
 from mmbench.engine.invariance import check_invariance
 from mmbench.engine.journal import Journal, has_header
@@ -24,7 +24,7 @@ from mmbench.engine.quality import QualityPass
 from mmbench.engine.run import Run, Timing, dataset_info, make_record, settings
 from mmbench.engine.samples import read_outcome, scored
 from mmbench.engine.unknown import unknown_targets
-from mmbench.errors import HarnessError, UsageError
+from mmbench.errors import HarnessError, UsageError, one_line
 from mmbench.model import Classifies, Model, Remote
 from mmbench.profile.memory import PeakMemory
 from mmbench.profile.results import CostFailure, Passes
@@ -168,7 +168,7 @@ def _open_journal(run: Run, output: Path, resume: bool, progress: EvalProgress) 
         "dataset": dataset_info(run).model_dump(),
         "model": run.model.name,
         "weights": run.loaded.sha256,
-        **({"config": _deciding(run.loaded.config)} if run.options.settings else {}),
+        "config": _deciding(run.loaded.config),
         "settings": {k: v for k, v in settings(run, run.options.batch_size).items() if k not in _NO_INFLUENCE},
     }
     digest = sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()

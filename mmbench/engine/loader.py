@@ -6,6 +6,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
 from multiprocessing import get_all_start_methods
@@ -127,21 +128,29 @@ class _Batches:
                 found.append((index, self._dataset[index]))
             except Exception as error:  # data may be broken in any way; the policy decides what follows
                 failures.append(Failure.of(index, f"#{index}", "load", error))
-        good, batch = found, None
-        try:
-            batch = self._collate([sample for _, sample in found]) if found else None
-        except Exception:  # some sample is bad: find which, and keep the others
-            good = []
-            for index, sample in found:
-                try:
-                    self._collate([sample])
-                    good.append((index, sample))
-                except Exception as error:  # as above
-                    failures.append(Failure.of(index, sample.id, "decode", error))
-            batch = self._collate([sample for _, sample in good]) if good else None
+        good, batch = self._collated(found, failures)
         indices = [index for index, _ in good]
         samples = [replace(sample, inputs=self._kept(index, sample)) for index, sample in good]
         return Loaded(number, indices, samples, batch, failures)
+
+    def _collated(
+        self, found: list[tuple[int, Sample]], failures: list[Failure]
+    ) -> tuple[list[tuple[int, Sample]], Batch | None]:
+        """The samples that make a batch, and the batch; the others are added to the failures."""
+        with suppress(Exception):  # some sample is bad: find which, and keep the others
+            return found, self._collate([sample for _, sample in found]) if found else None
+        good: list[tuple[int, Sample]] = []
+        for index, sample in found:
+            try:
+                self._collate([sample])
+                good.append((index, sample))
+            except Exception as error:  # data may be broken in any way, as above
+                failures.append(Failure.of(index, sample.id, "decode", error))
+        try:
+            return good, self._collate([sample for _, sample in good]) if good else None
+        except Exception as error:  # each can be had alone, but not together: a batch of unequal images
+            failures += [Failure.of(index, sample.id, "decode", error) for index, sample in good]
+            return [], None
 
     def _kept(self, index: int, sample: Sample) -> Mapping[str, Any]:
         """What metrics may read of the inputs: those that the answer is about, however altered the model got them."""

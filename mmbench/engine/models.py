@@ -5,9 +5,9 @@ from pathlib import Path
 from torch import nn
 
 from mmbench.adapter import LoadedModel
-from mmbench.checkpoint import file_sha256, load_tensors, read_weights
+from mmbench.checkpoint import file_sha256, load_tensors, read_weights, source_of
 from mmbench.errors import UsageError, unknown_name
-from mmbench.fusion_factory import FusionFactory
+from mmbench.fusion_factory import find_factory
 from mmbench.model import ModelFactory, Ready, Stored
 from mmbench.registry import registry
 
@@ -21,11 +21,9 @@ def model_factory(name: str) -> ModelFactory:
     Raises:
         UsageError: no such name; says the nearest.
     """
-    if name in registry.names("model"):
-        factory: ModelFactory = registry.load("model", name)
+    factory = find_factory(name)
+    if factory is not None:
         return factory
-    if name in registry.names("fusion"):
-        return FusionFactory(name)
     scheme, colon, _ = name.partition(":")
     if colon and scheme not in registry.names("adapter"):
         raise unknown_name("adapter", scheme, registry.names("adapter"))
@@ -51,7 +49,7 @@ def load_model(name: str, task: str, dataset: str, weights: Path | None = None) 
     if isinstance(factory, Ready) and weights is None:
         ready = factory.open(name)
         return LoadedModel(ready, ready.stored_config() if isinstance(ready, Stored) else {})
-    path, source = (weights, _shown(weights)) if weights else _find_weights(name, task, dataset)
+    path, source = (weights, source_of(weights)) if weights else _find_weights(name, task, dataset)
     header, tensors = read_weights(path)
     if header.model != name:
         raise UsageError(f"{source} holds weights of model {header.model!r}, not of {name!r}")
@@ -65,7 +63,7 @@ def load_model(name: str, task: str, dataset: str, weights: Path | None = None) 
 def _find_weights(name: str, task: str, dataset: str) -> tuple[Path, str]:
     local = weights_path(WEIGHTS_FOLDER, task, dataset, name)
     if local.is_file():
-        return local, _shown(local)
+        return local, source_of(local)
     for package in registry.load_all("weights").values():
         folder = Path(package.__path__[0])
         shipped = weights_path(folder, task, dataset, name)
@@ -75,10 +73,3 @@ def _find_weights(name: str, task: str, dataset: str) -> tuple[Path, str]:
         f"no weights of model {name!r} for {task} on {dataset}, neither below ./{WEIGHTS_FOLDER} nor in a package; "
         f"train it with `mmbench train --model {name} --task {task} --dataset {dataset}`, or give --weights FILE"
     )
-
-
-def _shown(path: Path) -> str:
-    """A path as records may show it: relative to the working directory, or only its name."""
-    absolute = path.resolve()
-    here = Path.cwd()
-    return absolute.relative_to(here).as_posix() if absolute.is_relative_to(here) else absolute.name

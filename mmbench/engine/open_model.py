@@ -46,7 +46,8 @@ def open_model(
     if elsewhere is None:
         if settings:
             schemes = ", ".join(f"{scheme}:" for scheme in registry.names("adapter"))
-            raise UsageError(f"model {model!r} has no option {settings[0]!r}; models from elsewhere have: {schemes}")
+            option = settings[0].partition("=")[0]
+            raise UsageError(f"model {model!r} has no option {option!r}; models from elsewhere have: {schemes}")
         return load_model(model, task.card.name, dataset.name, weights)
     if weights is not None:
         raise UsageError(f"model {model!r} brings its own weights; leave out --weights")

@@ -6,13 +6,13 @@ from pathlib import Path
 from typing import Any
 
 from mmbench.engine.batch_size import find_batch_size
-from mmbench.engine.cost import check_stages, measure_cost, one_line
+from mmbench.engine.cost import check_stages, measure_cost
 from mmbench.engine.cost_options import CostOptions
 from mmbench.engine.load_run import Where, load_run
 from mmbench.engine.options import EvalOptions
 from mmbench.engine.progress import EvalProgress
 from mmbench.engine.run import Run, dataset_info, model_info, settings
-from mmbench.errors import HarnessError, UsageError
+from mmbench.errors import HarnessError, UsageError, one_line
 from mmbench.model import Remote
 from mmbench.record.environment import capture
 from mmbench.record.profile import ProfileRecord

@@ -14,7 +14,8 @@ from mmbench.engine.policy import check_policy
 from mmbench.engine.progress import EvalProgress
 from mmbench.engine.scored import ScoredBatch
 from mmbench.metrics.metric import Metric, families
-from mmbench.model import Model
+from mmbench.model import Model, Remote
+from mmbench.profile.usage import Usage
 from mmbench.sample import Dataset
 from mmbench.task import Task
 
@@ -53,15 +54,21 @@ class QualityPass:
             keep_inputs=any(metric.reads_inputs for metric in self.metrics.values()),
         )
         with torch.inference_mode():
-            start = perf_counter()
+            start, spent = perf_counter(), self._spent()
             for loaded in loader:
                 scored = self._score(loaded, progress)
                 errors += len(scored.failures)
                 check_policy(scored.failures, errors, self.options)
                 end = perf_counter()
-                journal.append(scored.entry(end - start))
-                start = end
+                usage = self._spent()
+                told = {} if usage is None or spent is None else {"usage": usage.since(spent).model_dump()}
+                journal.append(scored.entry(end - start) | told)
+                start, spent = end, usage
                 progress.advance(len(loaded.indices) + len(loaded.failures))
+
+    def _spent(self) -> Usage | None:
+        """Until now, of a model that answers on another machine."""
+        return self.model.usage() if isinstance(self.model, Remote) else None
 
     def _score(self, loaded: Loaded, progress: EvalProgress) -> ScoredBatch:
         scored = ScoredBatch(

@@ -15,7 +15,7 @@ from mmbench.engine.options import EvalOptions
 from mmbench.engine.samples import Outcome, scored
 from mmbench.engine.values import breakdowns, details, metric_values
 from mmbench.metrics.metric import Metric, protocol_of
-from mmbench.model import Model, Remote
+from mmbench.model import Model
 from mmbench.profile.results import Passes
 from mmbench.record.cost import Cost, Memory, Throughput
 from mmbench.record.environment import capture
@@ -94,7 +94,7 @@ def make_record(
             memory=Memory(peak_bytes=timing.peak_bytes, method=timing.memory_method),
             load_s=timing.load_s,
             wall_s=timing.wall_s,
-            usage=run.model.usage() if isinstance(run.model, Remote) else None,
+            usage=outcome.usage,
             passes_s=timing.passes_s,
             **dict(timing.passes),
         ),
@@ -139,15 +139,21 @@ def settings(run: Run, batch_size: int | str) -> dict[str, Any]:
 
 def model_info(loaded: LoadedModel) -> ModelInfo:
     """What the model is."""
-    parameters = loaded.model.parameters() if isinstance(loaded.model, nn.Module) else ()
     config = {**loaded.config, "training": loaded.training} if loaded.training else loaded.config
     return ModelInfo(
         name=loaded.model.name,
         config={name: _shortened(value) for name, value in config.items()},
-        parameters=loaded.parameters or sum(parameter.numel() for parameter in parameters),
+        parameters=_parameters(loaded),
         modalities=list(loaded.model.modalities),
         weights=WeightsInfo(source=loaded.source, sha256=loaded.sha256) if loaded.source and loaded.sha256 else None,
     )
+
+
+def _parameters(loaded: LoadedModel) -> int | None:
+    """As its adapter tells, else as they are counted; `None` of what is no module of PyTorch."""
+    if loaded.parameters is not None or not isinstance(loaded.model, nn.Module):
+        return loaded.parameters
+    return sum(parameter.numel() for parameter in loaded.model.parameters())
 
 
 def _shortened(value: Any) -> Any:

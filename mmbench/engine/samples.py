@@ -4,6 +4,7 @@ import base64
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import reduce
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from mmbench.engine.journal import Entry
 from mmbench.engine.loader import Failure
 from mmbench.errors import HarnessError
 from mmbench.metrics.metric import ERROR, Metric, families
+from mmbench.profile.usage import Usage
 
 SCORES = "scores"
 """The column of log-probabilities of all labels, up to a constant, float32 [C]; null for a sample that failed."""
@@ -34,11 +36,13 @@ class Outcome:
             A sample that failed has its reason in `error` and nulls for what it lacks: it is there, and unscored.
         failures: the samples that failed, in data set order.
         batch_s: seconds of each batch, in the order in which they ran.
+        usage: of a model that answers on another machine, of all processes that wrote the journal.
     """
 
     table: pa.Table
     failures: list[Failure]
     batch_s: list[float]
+    usage: Usage | None = None
 
 
 def read_outcome(entries: Iterable[Entry], metrics: Mapping[str, Metric]) -> Outcome:
@@ -53,11 +57,13 @@ def read_outcome(entries: Iterable[Entry], metrics: Mapping[str, Metric]) -> Out
     batch_s: list[float] = []
     makers = families(metrics)
     labels: list[str] | None = None
+    usages: list[Usage] = []
     for entry in entries:
         labels = _same_labels(labels, entry.get("labels"))
         rows += _rows(entry, makers)
         failures += [Failure(*failure) for failure in entry["failures"]]
         batch_s.append(entry["seconds"])
+        usages += [Usage(**entry["usage"])] if "usage" in entry else []
         if len(rows) >= _CHUNK:
             chunks.append(_table(rows))
             rows = []
@@ -66,7 +72,8 @@ def read_outcome(entries: Iterable[Entry], metrics: Mapping[str, Metric]) -> Out
     table, unscored = finish(whole.sort_by("index"), metrics)
     if labels is not None:
         table = table.replace_schema_metadata({LABELS: json.dumps(labels)})
-    return Outcome(table, sorted([*failures, *unscored], key=lambda failure: failure.index), batch_s)
+    failures = sorted([*failures, *unscored], key=lambda failure: failure.index)
+    return Outcome(table, failures, batch_s, reduce(Usage.plus, usages) if usages else None)
 
 
 def finish(table: pa.Table, metrics: Mapping[str, Metric]) -> tuple[pa.Table, list[Failure]]:

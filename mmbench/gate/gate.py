@@ -194,7 +194,15 @@ def without_places(workload: Workload) -> dict[str, Json]:
     """As a report may tell it: files by their names, since where they lie is of one machine."""
     told = workload.to_json()
     files = {name: Path(told[name]).name for name in ("data", "weights") if told[name]}
-    return told | files | {"plugins": [Path(file).name for file in workload.plugins]}
+    model = ":".join(_nameless(part) for part in workload.model.split(":"))
+    options = (setting.partition("=") for setting in workload.settings)
+    settings = {"settings": [f"{name}={_nameless(value)}" for name, _, value in options]} if workload.settings else {}
+    return told | files | settings | {"model": model, "plugins": [Path(file).name for file in workload.plugins]}
+
+
+def _nameless(text: str) -> str:
+    """The last part of an absolute path; any other text as it is."""
+    return Path(text).name if Path(text).expanduser().is_absolute() else text
 
 
 def _enough(

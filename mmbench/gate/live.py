@@ -146,8 +146,8 @@ class Live:
         static, flops, memory = passes.static_memory(), passes.flops(), passes.model_memory()
         held = 0 if static is None else static.parameter_bytes + static.buffer_bytes
         return {
-            "flops_per_sample": None if flops.not_counted else flops.flops_per_sample,
-            "not_counted": list(flops.not_counted),
+            "flops_per_sample": None if flops is None or flops.not_counted else flops.flops_per_sample,
+            "not_counted": [] if flops is None else list(flops.not_counted),
             "memory_bytes": held + memory.delta_bytes,
             "memory_method": memory.method,
         }

@@ -68,9 +68,18 @@ class Side:
         def own(path: str | None) -> str | None:
             return path if path is None or (self.folder / path).exists() else str(here / path)
 
+        def own_model(name: str) -> str:
+            """Of a model in a file, that file."""
+            first, colon, second = name.partition(":")
+            file = first if first.endswith(".py") else second
+            if not (colon and file and (here / file).exists()):
+                return name
+            return f"{own(first)}:{second}" if file == first else f"{first}:{own(second)}"
+
         return Workload.from_json(
             asked.to_json()
             | {
+                "model": own_model(asked.model),
                 "data": own(asked.data),
                 "weights": own(asked.weights),
                 "plugins": [own(path) for path in asked.plugins],

@@ -41,8 +41,7 @@ def _serve(requests: IO[str], replies: IO[str]) -> None:
 
 
 def _failed(error: Exception) -> dict[str, Any]:
-    from mmbench.engine.cost import one_line  # noqa: PLC0415  # heavy, as above
-    from mmbench.errors import MMBenchError, UsageError  # noqa: PLC0415  # heavy, as above
+    from mmbench.errors import MMBenchError, UsageError, one_line  # noqa: PLC0415  # of the side, as above
 
     traceback.print_exc()
     reason = str(error) if isinstance(error, MMBenchError) else one_line(error)

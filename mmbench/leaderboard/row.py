@@ -17,7 +17,8 @@ _LEVELS: tuple[str, ...] = get_args(CostLevel)  # ascending
 class Row:
     """One run, or one model over runs of several training seeds.
 
-    Size and cost are `None` where the predictions were made elsewhere. Costs are those of the `measured` runs.
+    Size and cost are `None` where the predictions were made elsewhere, and speed and memory of a model that answers on
+    another machine. Costs are those of the `measured` runs.
 
     Attributes:
         model: its name.
@@ -90,6 +91,7 @@ def _level(record: RunRecord) -> int:
 def row_of(record: RunRecord) -> Row:
     """The row of one run."""
     cost = record.cost
+    here = cost is not None and cost.usage is None  # else another machine did the work, or a cache of its answers
     alone = cost.model_throughput if cost else None
     return Row(
         model=record.model.name,
@@ -98,8 +100,8 @@ def row_of(record: RunRecord) -> Row:
         created=record.created,
         metrics=record.metrics,
         parameters=record.model.parameters,
-        samples_per_s=cost.throughput.samples_per_s if cost else None,
-        peak_bytes=cost.memory.peak_bytes if cost else None,
+        samples_per_s=cost.throughput.samples_per_s if here and cost else None,
+        peak_bytes=cost.memory.peak_bytes if here and cost else None,
         failures=len(record.failures),
         model_samples_per_s=alone.samples_per_s.value if alone else None,
     )

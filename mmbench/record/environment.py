@@ -24,6 +24,9 @@ _PACKAGES = (
     "pyarrow",
     "safetensors",
     "scikit-learn",
+    "onnxruntime",
+    "faster-whisper",
+    "ctranslate2",
 )
 _TIMEOUT_S = 10
 

@@ -42,7 +42,9 @@ class ModelInfo(Part):
 
     name: str
     config: dict[str, Json]
-    parameters: Count | None = Field(description="null where the predictions were made elsewhere")
+    parameters: Count | None = Field(
+        description="null where the model does not tell, or the predictions were made elsewhere"
+    )
     modalities: list[str] | None = Field(
         default=None, description="the inputs it reads; null where that was not recorded or predictions were given"
     )

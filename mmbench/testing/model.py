@@ -13,8 +13,8 @@ from mmbench.engine.ask import ask_in_parts
 from mmbench.engine.load_run import Where, load_run
 from mmbench.engine.options import EvalOptions
 from mmbench.engine.run import Run
-from mmbench.errors import join_names
-from mmbench.model import Batch, Classifies, Model
+from mmbench.errors import UsageError, join_names
+from mmbench.model import Batch, Classifies, Model, Remote
 from mmbench.sample import Prediction, Sample
 
 _TOLERANCE = 1e-3
@@ -48,18 +48,32 @@ def check_model(
 
     Raises:
         AssertionError: says which property fails, and how.
-        UsageError: there is no such model, task or data, or the model does not fit the task.
+        UsageError: there is no such model, task or data, the model does not fit the task, or it answers on another
+            machine.
     """
-    run = load_run(model, task, Where(dataset, split), None, EvalOptions(device="cpu", workers=0, settings=settings))
-    spread = np.unique(np.linspace(0, len(run.samples) - 1, min(samples, len(run.samples))).astype(int))
-    case = _Case(run, [run.samples[int(index)] for index in spread], tolerance)
+    options = EvalOptions(device="cpu", workers=0, settings=settings)
+    threads = torch.get_num_threads()
+    try:
+        with torch.random.fork_rng(devices=[]):
+            run = load_run(model, task, Where(dataset, split), None, options)
+            if isinstance(run.model, Remote):
+                raise UsageError(
+                    f"{run.model.name!r} answers on another machine: these checks ask each sample ten times"
+                )
+            spread = np.unique(np.linspace(0, len(run.samples) - 1, min(samples, len(run.samples))).astype(int))
+            _check(_Case(run, [run.samples[int(index)] for index in spread], tolerance))
+    finally:
+        torch.set_num_threads(threads)
+
+
+def _check(case: "_Case") -> None:
     with torch.inference_mode():
         for says, check in _CHECKS:
             try:
                 check(case)
             except Exception as error:  # whatever a model raises is a finding, to be told with the property it breaks
                 reason = str(error) if isinstance(error, AssertionError) else f"{type(error).__name__}: {error}"
-                raise AssertionError(f"{run.model.name}: {says}: {reason}") from error
+                raise AssertionError(f"{case.model.name}: {says}: {reason}") from error
 
 
 @dataclass(frozen=True)

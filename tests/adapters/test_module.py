@@ -9,6 +9,7 @@ from mmbench import Sample, UsageError, evaluate, wrap
 from mmbench.adapters.module import state_sha256
 from mmbench.engine.open_model import labels_of
 from mmbench.engine.options import EvalOptions
+from mmbench.engine.progress import EvalProgress
 from mmbench.engine.resolve import resolve_dataset, resolve_task
 from mmbench.testing import check_model
 
@@ -101,6 +102,43 @@ def test_texts_and_vectors_are_answers_too(tmp_path):
 
     both = wrap(Both(), task="retrieval", transforms={"image": image_of, "text": as_bytes})
     assert both.embed(both.collate([Sample("a", {"text": "ab"})]), "text").shape == (1, 3)
+
+
+def test_what_is_called_gets_masks_if_it_takes_them():
+    class Mean(nn.Module):
+        def encode_text(self, text, mask):
+            return (text * mask["text"]).sum(dim=1, keepdim=True) / mask["text"].sum(dim=1, keepdim=True)
+
+        def encode_image(self, image):
+            return image.mean(dim=(1, 2, 3))[:, None]
+
+    check_model(wrap(Mean(), task="retrieval", transforms={"image": image_of, "text": as_bytes}), "retrieval")
+
+    class Writes(nn.Module):
+        def forward(self, image, mask):
+            raise NotImplementedError
+
+        def generate(self, image):
+            return ["a circle"] * len(image)
+
+    check_model(wrap(Writes(), task="captioning"), "captioning")
+
+
+def test_a_run_of_other_weights_is_not_gone_on_with(tmp_path):
+    """What was scored before the module learned on is not mixed with what it says after."""
+    module = Pixels()
+    model = wrap(module, task="image_classification", labels=[str(n) for n in range(10)])
+
+    class Stops(EvalProgress):
+        def advance(self, samples):
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        evaluate(model, "image_classification", options=OPTIONS, output=tmp_path, progress=Stops())
+    nn.init.zeros_(module.head.weight)
+    nn.init.zeros_(module.head.bias)
+    run = evaluate(model, "image_classification", options=OPTIONS, output=tmp_path, resume=True)
+    assert run.record.metrics["nll"].value == pytest.approx(np.log(10))
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,8 @@ from mmbench.cli import main
 from mmbench.registry import registry
 
 FILE = """
+from pathlib import Path
+
 import torch
 from torch import nn
 import mmbench
@@ -25,6 +27,10 @@ class Pixels(nn.Module):
 
 def plain(scale: float = 1.0):
     return Pixels(scale)
+
+
+def from_file(weights: Path):
+    return Pixels(float(weights.read_text()))
 
 
 def wrapped():
@@ -71,6 +77,13 @@ def test_options_are_the_parameters_of_the_function(capsys):
     assert flat["metrics"]["nll"]["value"] == pytest.approx(2.302585, abs=1e-5)  # ln 10: it knows nothing
 
 
+def test_a_path_is_told_by_its_name(capsys, tmp_path):
+    (tmp_path / "scale.txt").write_text("0", encoding="utf-8")
+    found = record(capsys, "--model", "my model.py:from_file", "--option", f"weights={tmp_path / 'scale.txt'}")
+    assert found["model"]["config"]["options"] == {"weights": "scale.txt"}
+    assert str(tmp_path) not in json.dumps(found)
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [
@@ -84,7 +97,7 @@ def test_options_are_the_parameters_of_the_function(capsys):
         ),
         (["my model.py:plain", "--option", "scale=wide"], "my model.py:plain cannot take scale=wide"),
         (["my model.py:plain", "--weights", "w.safetensors"], "brings its own weights; leave out --weights"),
-        (["cnn", "--option", "scale=2"], "model 'cnn' has no option 'scale=2'; models from elsewhere have: "),
+        (["cnn", "--option", "scale=2"], "model 'cnn' has no option 'scale'; models from elsewhere have: "),
         (["hff:bert"], "unknown adapter 'hff'; did you mean 'hf'?"),
     ],
 )

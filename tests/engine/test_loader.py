@@ -2,7 +2,10 @@
 
 import pytest
 import torch
+from PIL import Image
+from torch import nn
 
+from mmbench.adapters.module import wrap
 from mmbench.engine.loader import default_threads, default_workers, make_loader, plan_batches
 from mmbench.registry import registry
 from mmbench.sample import Sample, Subset
@@ -77,3 +80,16 @@ def test_workers_and_threads_share_the_cores():
     assert default_workers() >= 0
     assert default_threads(0) >= default_threads(1) >= 1
     assert default_threads(10**6) == 1
+
+
+def test_samples_that_make_no_batch_together_are_failures():
+    """Images of unequal sizes through a model that does not resize: each can be had alone."""
+    images = [Image.new("RGB", (8, 8)), Image.new("RGB", (9, 8)), Image.new("RGB", (8, 8))]
+    samples = [Sample(f"image/{number}", {"image": image}, "0") for number, image in enumerate(images)]
+    plain = wrap(nn.Flatten(), task="image_classification", labels=["0"])
+    plan = plan_batches(samples, plain, 2)
+    unequal, equal = make_loader(samples, plain, plan, numbers=[0, 1], workers=0, pin_memory=False)
+    assert unequal.batch is None
+    assert [(each.id, each.stage) for each in unequal.failures] == [("image/0", "decode"), ("image/1", "decode")]
+    assert "tensors that cannot be stacked: [3, 8, 8] and [3, 8, 9]" in unequal.failures[0].reason
+    assert (equal.indices, equal.failures) == ([2], [])

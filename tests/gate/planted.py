@@ -16,6 +16,15 @@ from mmbench_tasks.vqa.task import VQA
 
 PLANTED = json.loads(Path(__file__).with_name("planted.json").read_text(encoding="utf-8"))
 
+ODD = False
+"""Every other process, where such are planted."""
+
+if "other_read_s" in PLANTED:
+    count = Path(__file__).with_name("processes")
+    ODD = bool(count.exists() and len(count.read_text(encoding="utf-8")) % 2)
+    with count.open("a", encoding="utf-8") as file:
+        file.write("x")
+
 
 @register("task", "planted")
 class Planted(VQA):
@@ -86,6 +95,8 @@ class Model:
         Model.calls += 1
         if Model.calls == 1:
             time.sleep(PLANTED.get("first_s", 0.0))
+        if 1 < Model.calls <= 6:
+            time.sleep(PLANTED.get("warming_s", 0.0))
         if Model.calls == PLANTED.get("crashes_at"):
             raise ValueError("planted: it crashes")
         if Model.calls == PLANTED.get("aborts_at"):
@@ -95,7 +106,7 @@ class Model:
         if Model.calls == PLANTED.get("hangs_at") or (PLANTED.get("hangs_in_chunk") and in_chunk()):
             time.sleep(1000)
         with stage("read"):
-            time.sleep(PLANTED.get("read_s", 0.002))
+            time.sleep(PLANTED.get("other_read_s" if ODD else "read_s", 0.002))
         with stage("tell"):
             time.sleep(PLANTED.get("tell_s", 0.002))
         red = batch.inputs["text"].clone()

@@ -90,6 +90,22 @@ def test_a_floor_above_the_budget_is_inconclusive(work, plant, capsys):
     assert "holds no noise floor: make it again with --calibrate" in capsys.readouterr().err
 
 
+def test_a_base_that_does_not_build(work, plant, git, capsys):
+    """A reference of a repository with a space in its path; head, which builds, is never started."""
+    project = plant(work / "a project")
+    git(project, "init", "--quiet", "--initial-branch=main")
+    (project / "pyproject.toml").write_text("[build-system]\nrequires = []\nbuild-backend = 'nothing_here'\n")
+    git(project, "add", ".")
+    git(project, "commit", "--quiet", "--message", "one")
+    (project / "pyproject.toml").unlink()
+    os.chdir(project)
+    assert main(["gate", *WORDS, "--base", "main"]) == 4
+    (error,) = [line for line in capsys.readouterr().err.splitlines() if line.startswith("error: ")]
+    assert error.startswith("error: base: does not build: ")
+    assert "nothing_here" in error
+    assert len(git(project, "worktree", "list").splitlines()) == 1
+
+
 def test_what_fails_and_whose_fault_it_is(work, plant, capsys):
     plant(work / "good")
     plant(work / "bad", crashes_at=1)

@@ -97,6 +97,32 @@ def test_a_slower_first_call_is_told_apart_and_is_no_regression(compared):
     assert not any(group == "model" for group, _ in slower(report))
 
 
+def test_a_slower_warm_up_is_told_apart_and_is_no_regression(compared):
+    report = compared({}, {"warming_s": 0.1}, budgets={"": 0.5}, **THREE)
+    assert report.verdict is Verdict.PASS
+    assert ("start", "warm-up") in slower(report)
+    assert not slower(report) & {("start", "load"), ("start", "first call")}
+    assert not any(group == "model" for group, _ in slower(report))
+
+
+def test_pairs_are_added_while_the_interval_straddles_the_budget(compared):
+    """Every other process of head takes twice as long, so that no number of pairs is enough."""
+    told = []
+
+    class Progress(GateProgress):
+        def pair(self, number, most):
+            told.append(number)
+
+    planted = {"read_s": 0.002, "other_read_s": 0.006}
+    report = compared({}, planted, progress=Progress(), budgets={"": 0.4}, pairs=2, most_pairs=4)
+    assert told == [1, 2, 3, 4]
+    assert report.verdict is Verdict.INCONCLUSIVE
+    (finding,) = report.findings
+    assert finding.reason == "the interval straddles the budget"
+    assert finding.change.pairs == 4
+    assert finding.change.low < 0.4 < finding.change.high
+
+
 def test_wrong_answers_are_a_failure_and_no_speed(compared):
     report = compared({}, {"wrong": 3, "read_s": 0.0})
     assert report.verdict is Verdict.FAILURE

@@ -9,6 +9,7 @@ from torch import Tensor
 from mmbench.adapters.hf.generation import after, compile_writer, marked, settle, told
 from mmbench.adapters.hf.images import ImageReader
 from mmbench.adapters.hf.model import HFModel, Parts
+from mmbench.adapters.hf.options import GENERATION
 from mmbench.adapters.prompt import RULE, Prompt
 from mmbench.errors import UsageError
 from mmbench.model import Batch
@@ -30,6 +31,8 @@ class Captioner(HFModel):
     Prompts of unequal length are not padded, since what these models write depends on padding: each length is asked by
     itself.
     """
+
+    heeds = ("prompt", *GENERATION)
 
     def __init__(self, parts: Parts) -> None:
         """Take the parts of a captioner.

@@ -12,6 +12,7 @@ from torch import Tensor
 from mmbench.adapters.hf.generation import after, compile_writer, marked, settle, told
 from mmbench.adapters.hf.images import ImageReader
 from mmbench.adapters.hf.model import HFModel, Parts
+from mmbench.adapters.hf.options import GENERATION
 from mmbench.adapters.hf.packed import PackedBatch, packed_rows
 from mmbench.adapters.hf.reading import quietly
 from mmbench.adapters.prompt import RULE, prompt_for
@@ -33,6 +34,8 @@ class Chat(HFModel):
     prompt names the classes, the answer is read by the rule that the record tells. A sample without an image is asked
     without one, or with a grey one where the model cannot do without.
     """
+
+    heeds = ("prompt", *GENERATION)
 
     def __init__(self, parts: Parts) -> None:
         """Take the parts of a model.

@@ -101,6 +101,7 @@ class ZeroShotClassifier(DualEncoder):
     """
 
     modalities = (Modality.IMAGE.value,)
+    heeds = ("template",)
 
     def __init__(self, parts: Parts) -> None:
         """Embed the classes.

@@ -14,7 +14,7 @@ from mmbench.profile.stage import stage
 _LONGEST = 64
 """Tokens of a text where neither user nor checkpoint says more; the library's own default of 20 cuts sentences."""
 
-_LIBRARY_LONGEST = 20
+LIBRARY_LONGEST = 20
 """`max_length` where older checkpoints say nothing."""
 
 _DRAWING = ("temperature", "top_k", "top_p", "min_p", "top_h", "typical_p", "epsilon_cutoff", "eta_cutoff")
@@ -76,7 +76,7 @@ def _settle(config: Any, options: HFOptions, padding: int | None) -> None:
         _unset(config, _BEAMS)
     config.num_return_sequences = 1
     longest = options.max_new_tokens or config.max_new_tokens
-    if longest is None and config.max_length in (None, _LIBRARY_LONGEST):
+    if longest is None and config.max_length in (None, LIBRARY_LONGEST):
         longest = _LONGEST
     if longest is not None:
         config.max_new_tokens = longest

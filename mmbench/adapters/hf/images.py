@@ -8,9 +8,8 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from mmbench.adapters.hf.reading import reason
 from mmbench.data.decode import load_image
-from mmbench.errors import UsageError
+from mmbench.errors import UsageError, first_line
 
 _USUAL_SIZE = 224  # pixels
 _GREY = 0.5
@@ -59,7 +58,7 @@ class ImageReader:
             found = self.processor(images=images, return_tensors="pt")
         except ValueError as error:  # of tensors that cannot be stacked
             raise UsageError(
-                f"{self._called}: its image processor fails on {len(images)} images: {reason(error)}; "
+                f"{self._called}: its image processor fails on {len(images)} images: {first_line(error)}; "
                 "if they have unequal sizes, give --batch-size 1"
             ) from error
         return {name: each for name, each in found.items() if isinstance(each, Tensor)}

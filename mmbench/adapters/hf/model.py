@@ -3,7 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import nn
@@ -41,9 +41,11 @@ class HFModel(nn.Module, ABC):
 
     Attributes:
         modalities: the inputs that it reads of those that the samples have.
+        heeds: the user's options that change its answers.
     """
 
     modalities: tuple[str, ...]
+    heeds: ClassVar[tuple[str, ...]] = ()
 
     def __init__(self, parts: Parts) -> None:
         super().__init__()

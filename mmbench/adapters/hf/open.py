@@ -1,15 +1,14 @@
 """`--model hf:NAME_OR_PATH`: models of the transformers library."""
 
-from dataclasses import fields
 from typing import Any
 
-from mmbench.adapter import LoadedModel, Opening
+from mmbench.adapter import LoadedModel, Opening, takes
 from mmbench.adapters.hf.families import Family, choose_family
 from mmbench.adapters.hf.model import HFModel, Parts
-from mmbench.adapters.hf.options import HFOptions
+from mmbench.adapters.hf.options import LOADING, HFOptions
 from mmbench.adapters.hf.reading import Source, find_source
 from mmbench.adapters.hf.weights import files_sha256, load_weights, quantized_by, weight_files
-from mmbench.errors import UsageError
+from mmbench.errors import UsageError, join_names
 from mmbench.setting import read_settings
 
 _CALLED = {
@@ -21,6 +20,7 @@ _CALLED = {
 """By the library's class: how people call what it makes, and the files that it reads one of."""
 
 
+@takes(HFOptions)
 def open_hf(opening: Opening) -> LoadedModel:
     """A model of the transformers library, by its name on the Hugging Face hub or in a folder: NAME_OR_PATH[@REVISION].
 
@@ -34,12 +34,14 @@ def open_hf(opening: Opening) -> LoadedModel:
     source = find_source(opening.argument, trusted=options.trust_remote_code)
     config = _configuration(source)
     family = choose_family(config, opening, options.prompt, trusted=source.trusted)
+    adapted = family.load()
+    _check_heeded(opening.name, family, adapted, options)
     files = weight_files(source, config)
     processors = [_processor(source, each) for each in family.processors]
     pretrained = load_weights(_library(family.auto), source, config, opening, options)
     processor = processors[0] if len(processors) == 1 else tuple(processors)
     name = opening.name if source.on_hub else f"hf:{source.label}"
-    model = family.load()(Parts(name, opening, options, pretrained, processor))
+    model = adapted(Parts(name, opening, options, pretrained, processor))
     if options.compile:
         model.compile()
     model.eval()
@@ -49,6 +51,7 @@ def open_hf(opening: Opening) -> LoadedModel:
         source=source.label,
         sha256=files_sha256(files),
         placed=True,
+        parameters=pretrained.num_parameters(),  # which knows how many weights stand in a byte
     )
 
 
@@ -74,13 +77,26 @@ def _configuration(source: Source) -> Any:
     return source.read("configuration", _library("AutoConfig").from_pretrained, ["config.json"])
 
 
+def _check_heeded(name: str, family: Family, adapted: type[HFModel], options: HFOptions) -> None:
+    """Refuse options that would change nothing.
+
+    Raises:
+        UsageError: names them, and those that the model heeds.
+    """
+    heeded = (*adapted.heeds, *LOADING)
+    if unheeded := [option for option in options.chosen() if option not in heeded]:
+        raise UsageError(
+            f"{name} {family.does}, and does not heed {join_names(unheeded)}; it takes {join_names(heeded)}"
+        )
+
+
 def _processor(source: Source, auto: str) -> Any:
     """What comes before the model.
 
     Raises:
         UsageError: the source has none.
     """
-    # Pillow's, since torchvision's gives slightly other pixels where it is there.
+    # Pillow's, where the library lets one choose, since torchvision's gives slightly other pixels where it is there.
     backend = {"backend": "pil"} if auto == "AutoImageProcessor" else {}
     what, files = _CALLED[auto]
     made = source.read(what, _library(auto).from_pretrained, files, **backend)
@@ -92,11 +108,9 @@ def _processor(source: Source, auto: str) -> Any:
 
 def _told(model: HFModel, source: Source, family: Family, options: HFOptions) -> dict[str, Any]:
     """What the record tells of it."""
-    set_by_user = {each.name: getattr(options, each.name) for each in fields(options)}
-    defaults = HFOptions()
     config = model.pretrained.config
     return {
-        **{name: value for name, value in set_by_user.items() if value != getattr(defaults, name)},
+        **options.chosen(),
         "family": family.place.partition(":")[2],
         "model_type": config.model_type,
         "architecture": type(model.pretrained).__name__,

@@ -1,9 +1,15 @@
 """What a user may set of a model of the transformers library."""
 
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import dataclass, fields
+from typing import Any, Literal
 
 Quantization = Literal["int8", "int4"]
+
+LOADING = ("compile", "attn", "device_map", "quantize", "trust_remote_code")
+"""Options of how a model is read and run, which every model heeds."""
+
+GENERATION = ("max_new_tokens", "num_beams", "temperature")
+"""Options of models that generate."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,3 +43,9 @@ class HFOptions:
     temperature: float = 0.0
     language: str | None = None
     task: Literal["transcribe", "translate"] | None = None
+
+    def chosen(self) -> dict[str, Any]:
+        """What the user set, by name."""
+        defaults = HFOptions()
+        given = {each.name: getattr(self, each.name) for each in fields(self)}
+        return {name: value for name, value in given.items() if value != getattr(defaults, name)}

@@ -10,10 +10,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
-from textwrap import shorten
 from typing import Any
 
-from mmbench.errors import UsageError, printable
+from mmbench.errors import UsageError, first_line
 
 _PATIENCE_S = 10.0
 """Seconds that the hub has to answer; one that does not is out of reach, and is not asked again."""
@@ -97,7 +96,7 @@ class Source:
         except EntryNotFoundError:
             return None
         except Exception as error:  # of any layer of the network
-            raise UsageError(f"hf:{self.place}: cannot get {name}: {reason(error)}") from error
+            raise UsageError(f"hf:{self.place}: cannot get {name}: {first_line(error)}") from error
 
 
 def find_source(argument: str, *, trusted: bool = False) -> Source:
@@ -202,7 +201,7 @@ def read(
             return load(place, revision=revision or "main", trust_remote_code=trust_remote_code, **options)
     except Exception as error:  # a foreign folder can make the library raise anything
         expected = out_of_reach(place, "a file of it") if _was_offline(error) else _EXPECTED
-        raise UsageError(f"hf:{place}: cannot load its {what}: {reason(error)}; {expected}") from error
+        raise UsageError(f"hf:{place}: cannot load its {what}: {first_line(error)}; {expected}") from error
 
 
 def commit_of(place: str, revision: str | None) -> str | None:
@@ -220,12 +219,6 @@ def commit_of(place: str, revision: str | None) -> str | None:
         lambda name, revision, **_: cached_file(name, "config.json", revision=revision),
     )
     return extract_commit_hash(path, None) or revision
-
-
-def reason(error: Exception) -> str:
-    """The first line of an error of the library, which may say anything."""
-    first = str(error).strip().partition("\n")[0]
-    return shorten(printable(first), 200) or type(error).__name__
 
 
 def out_of_reach(place: str, missing: str) -> str:

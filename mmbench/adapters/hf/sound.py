@@ -25,8 +25,9 @@ _MASKS = (MASK, "padding_mask")
 
 _SHORTEST_S = 0.1  # four times what wav2vec 2.0 needs for one frame
 _FRAMES_PER_S = 50  # of wav2vec 2.0 and its descendants
-_UNMASKED = "Conv1dSubsampler"
-"""The class of Speech2Text's two convolutions: what the first makes of padding leaks into the second."""
+_UNMASKED = ("Conv1dSubsampler", "Data2VecAudioPositionalConvLayer", "Wav2Vec2ConformerConvolutionModule")
+"""Classes of the library whose convolutions follow one another without a mask between: what one makes of padding leaks
+into the next. Of Speech2Text, Data2Vec and the wav2vec 2.0 Conformer."""
 
 
 class SoundModel(HFModel):
@@ -35,8 +36,8 @@ class SoundModel(HFModel):
     Sound is resampled to the rate of the model's own feature extractor, and less than 0.1 s is filled up with silence.
     Each recording is turned into features by itself and padded afterwards, so that none depends on its neighbours. The
     network is told what is padding; models that take it into account all the same (a norm over time as in wav2vec 2.0
-    base, HuBERT base and Moonshine, or convolutions without a mask as in Speech2Text) are asked about recordings of
-    each length by themselves, which is slower in large batches.
+    base, HuBERT base and Moonshine, or convolutions without a mask as in Speech2Text, Data2Vec and the Conformer) are
+    asked about recordings of each length by themselves, which is slower in large batches.
 
     Attributes:
         time: the axis of time in a batch of features.
@@ -160,4 +161,4 @@ def _padded(tensors: Sequence[Tensor], time: int, filler: float) -> Tensor:
 
 def _heeds_padding(pretrained: nn.Module) -> bool:
     """Whether what a network makes of a recording depends on the padding after it, although that is masked."""
-    return any(isinstance(each, nn.GroupNorm) or type(each).__name__ == _UNMASKED for each in pretrained.modules())
+    return any(isinstance(each, nn.GroupNorm) or type(each).__name__ in _UNMASKED for each in pretrained.modules())

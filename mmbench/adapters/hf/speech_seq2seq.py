@@ -7,8 +7,9 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from mmbench.adapters.hf.generation import compile_writer, marked, settle, told
+from mmbench.adapters.hf.generation import LIBRARY_LONGEST, compile_writer, marked, settle, told
 from mmbench.adapters.hf.model import Parts
+from mmbench.adapters.hf.options import GENERATION
 from mmbench.adapters.hf.sound import MASK, SoundModel, sounding
 from mmbench.errors import UsageError, unknown_name
 from mmbench.model import Batch
@@ -19,9 +20,6 @@ _TOLD = ("canary", "cohere_asr", "dia", "pop2piano", "seamless_m4t", "seamless_m
 
 _LONGEST = 448
 """Tokens of a text where a checkpoint says nothing, as many as Whisper has room for in 30 s."""
-
-_LIBRARY_LONGEST = 20
-"""Where older checkpoints say nothing."""
 
 _FEATURES = "input_features"
 
@@ -36,6 +34,8 @@ class SpeechSeq2Seq(SoundModel):
     A Whisper model of several languages transcribes what it hears, in `language` or in the one that it detects for
     each recording, or with `task=translate` translates it into English.
     """
+
+    heeds = ("language", "task", *GENERATION)
 
     def __init__(self, parts: Parts) -> None:
         """Take the parts of a recogniser.
@@ -113,7 +113,7 @@ class SpeechSeq2Seq(SoundModel):
 def _leave_room(pretrained: Any) -> None:
     """Let a text be as long as the model can write it, where its checkpoint says nothing of that."""
     own, config = pretrained.generation_config, pretrained.config
-    if own.max_new_tokens is not None or own.max_length not in (None, _LIBRARY_LONGEST):
+    if own.max_new_tokens is not None or own.max_length not in (None, LIBRARY_LONGEST):
         return
     decoder = getattr(config, "decoder", config)
     room = (getattr(decoder, name, None) for name in ("max_target_positions", "max_position_embeddings"))

@@ -14,9 +14,9 @@ import torch
 
 from mmbench.adapter import Opening
 from mmbench.adapters.hf.options import HFOptions, Quantization
-from mmbench.adapters.hf.reading import Source, out_of_reach, reason
+from mmbench.adapters.hf.reading import Source, out_of_reach
 from mmbench.checkpoint import file_sha256
-from mmbench.errors import UsageError, join_names
+from mmbench.errors import UsageError, first_line, join_names
 
 _WEIGHTS, _INDEX = "model.safetensors", "model.safetensors.index.json"
 _PICKLES = ("pytorch_model.bin", "pytorch_model.bin.index.json")
@@ -51,7 +51,7 @@ def _shards(source: Source, index: Path) -> list[str]:
     try:
         return sorted(set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()))
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise UsageError(f"hf:{source.place}: {index.name} is no index of weights: {reason(error)}") from error
+        raise UsageError(f"hf:{source.place}: {index.name} is no index of weights: {first_line(error)}") from error
 
 
 def _no_weights(source: Source, names: list[str]) -> UsageError:
@@ -117,9 +117,8 @@ def _check_kernels(source: Source, config: Any, attn: str | None) -> None:
 
 
 def _would_fetch() -> bool:
-    """Whether the library would take flash attention from the hub, since only the package that does so is there."""
-    own = any(find_spec(name) is not None for name in ("flash_attn", "flash_attn_interface"))
-    return not own and find_spec("kernels") is not None
+    """Whether the library may take flash attention from the hub: some models get theirs there whatever is installed."""
+    return find_spec("kernels") is not None
 
 
 def _quantization(kind: Quantization, dtype: torch.dtype) -> Any:

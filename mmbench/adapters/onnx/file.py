@@ -1,6 +1,7 @@
 """An ONNX file: what can be known of it before it is opened."""
 
 from collections import Counter
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from hashlib import sha256
 from math import prod
@@ -9,11 +10,11 @@ from typing import TYPE_CHECKING
 
 from mmbench.adapters.missing import needed
 from mmbench.adapters.onnx.header import EXTRA, KEY, ONNXHeader
-from mmbench.checkpoint import file_sha256
+from mmbench.checkpoint import file_sha256, source_of
 from mmbench.errors import UsageError
 
 if TYPE_CHECKING:
-    from onnx import ModelProto
+    from onnx import GraphProto, ModelProto, NodeProto, TensorProto
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,9 +45,8 @@ class ONNXFile:
 
     @property
     def source(self) -> str:
-        """The path as records may show it: relative to the working directory, or only its name."""
-        absolute, here = self.path.resolve(), Path.cwd()
-        return absolute.relative_to(here).as_posix() if absolute.is_relative_to(here) else absolute.name
+        """The path as records may show it."""
+        return source_of(self.path)
 
 
 def read_file(path: Path) -> ONNXFile:
@@ -82,9 +82,8 @@ def read_file(path: Path) -> ONNXFile:
 
 def _sha256(path: Path, model: "ModelProto") -> str:
     """Raises UsageError: weights that should lie beside the file are missing, or lie elsewhere."""
-    beside = {
-        entry.value for tensor in model.graph.initializer for entry in tensor.external_data if entry.key == "location"
-    }
+    stored = [*_tensors(model.graph), *(each for function in model.functions for each in _of_nodes(function.node))]
+    beside = {entry.value for tensor in stored for entry in tensor.external_data if entry.key == "location"}
     if not beside:
         return file_sha256(path)
     digests = [bytes.fromhex(file_sha256(path))]
@@ -96,3 +95,16 @@ def _sha256(path: Path, model: "ModelProto") -> str:
             raise UsageError(f"{path} has its weights in {name!r}, which is not beside it")
         digests.append(bytes.fromhex(file_sha256(path.parent / part)))
     return sha256(b"".join(digests)).hexdigest()
+
+
+def _tensors(graph: "GraphProto") -> Iterator["TensorProto"]:
+    """All tensors that stand in a graph, those of its branches and loops included."""
+    yield from graph.initializer
+    yield from _of_nodes(graph.node)
+
+
+def _of_nodes(nodes: "Iterable[NodeProto]") -> Iterator["TensorProto"]:
+    for attribute in (each for node in nodes for each in node.attribute):
+        yield from (attribute.t, *attribute.tensors)
+        for graph in (attribute.g, *attribute.graphs):
+            yield from _tensors(graph)

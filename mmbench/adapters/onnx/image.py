@@ -1,6 +1,7 @@
 """Image classifiers that were exported elsewhere: pixels in, logits out, the rest is said by options."""
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
 import numpy as np
@@ -8,9 +9,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from mmbench.adapters.onnx.session import Session
+from mmbench.adapters.onnx.session import Session, releasing
 from mmbench.data.decode import load_image
-from mmbench.errors import UsageError
+from mmbench.errors import UsageError, first_line
 from mmbench.model import Batch
 from mmbench.sample import Sample
 
@@ -82,7 +83,9 @@ class ImageClassifier:
         try:
             logits = self._logits(torch.zeros(1, 3, pixels.height, pixels.width))
         except Exception as error:  # whatever the graph does
-            raise UsageError(f"{name} fails on an image of {pixels.width} x {pixels.height}: {error}") from error
+            raise UsageError(
+                f"{name} fails on an image of {pixels.width} x {pixels.height}: {first_line(error)}"
+            ) from error
         if logits.shape != (1, len(labels)):
             raise UsageError(
                 f"{name} gives {[*logits.shape]} for one image; expected [1, {len(labels)}], a logit for each class of "
@@ -102,6 +105,10 @@ class ImageClassifier:
     def classify(self, batch: Batch) -> Tensor:
         """Logits [B, C]."""
         return self._logits(batch.inputs["image"])
+
+    def releasing(self) -> AbstractContextManager[None]:
+        """A context in which onnxruntime gives memory back after each run."""
+        return releasing([self._session])
 
     def _logits(self, pixels: Tensor) -> Tensor:
         # Many files are fixed to one image at a time, as exporters do unless they are told.

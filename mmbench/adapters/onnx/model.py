@@ -1,16 +1,16 @@
 """Exported models: batches as the model makes them that was exported, answers from onnxruntime."""
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from typing import cast
 
 from torch import Tensor, nn
 
 from mmbench.adapters.onnx.header import LOGITS, ONNXHeader, tensors, vectors
-from mmbench.adapters.onnx.session import Session
+from mmbench.adapters.onnx.session import Session, releasing
 from mmbench.errors import UsageError
-from mmbench.fusion_factory import FusionFactory
-from mmbench.model import Batch, Model, ModelFactory
-from mmbench.registry import registry
+from mmbench.fusion_factory import find_factory
+from mmbench.model import Batch, Model
 from mmbench.sample import Sample
 
 
@@ -33,6 +33,10 @@ class ONNXModel:
     def collate(self, samples: Sequence[Sample]) -> Batch:
         """As the original does."""
         return self._original.collate(samples)
+
+    def releasing(self) -> AbstractContextManager[None]:
+        """A context in which onnxruntime gives memory back after each run."""
+        return releasing(self._sessions.values())
 
 
 class ONNXClassifier(ONNXModel):
@@ -61,19 +65,13 @@ def restored(header: ONNXHeader) -> Model:
     Raises:
         UsageError: no such model is registered here, or the configuration is not of it.
     """
-    model = _factory(header.model).restore(header.model, header.config)
+    factory = find_factory(header.model)
+    if factory is None:
+        raise UsageError(
+            f"the file was exported from model {header.model!r}, which makes its inputs and is not registered here; "
+            "install its package, or name its file with --plugin"
+        )
+    model = factory.restore(header.model, header.config)
     if isinstance(model, nn.Module):
         model.to("meta")
     return model
-
-
-def _factory(name: str) -> ModelFactory:
-    if name in registry.names("model"):
-        factory: ModelFactory = registry.load("model", name)
-        return factory
-    if name in registry.names("fusion"):
-        return FusionFactory(name)
-    raise UsageError(
-        f"the file was exported from model {name!r}, which makes its inputs and is not registered here; "
-        "install its package, or name its file with --plugin"
-    )

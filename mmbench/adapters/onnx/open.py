@@ -100,10 +100,10 @@ def _foreign(
     file: ONNXFile, name: str, runtime: Runtime, options: ONNXOptions, opening: Opening
 ) -> tuple[Model, dict[str, Any]]:
     """A classifier from elsewhere, and what a record tells of it."""
-    sessions = open_sessions(file.model, runtime, file.path)
-    if len(sessions) != 1:
-        raise UsageError(f"{name} has outputs {join_names(list(sessions))}; {EXPECTED}")
-    (session,) = sessions.values()
+    outputs = [each.name for each in file.model.graph.output]
+    if len(outputs) != 1:
+        raise UsageError(f"{name} has outputs {join_names(outputs)}; {EXPECTED}")
+    (session,) = open_sessions(file.model, runtime, file.path).values()
     height, width = input_size(session, options.size, name)
     pixels = Pixels(height, width, options.crop, options.mean, options.std)
     model = ImageClassifier(name, opening.labels(), session, pixels)

@@ -1,6 +1,7 @@
 """Sessions of onnxruntime: where and how a graph runs, and tensors through it."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -11,7 +12,7 @@ from torch import Tensor
 
 from mmbench.adapters.missing import needed
 from mmbench.adapters.onnx.header import EXTRA
-from mmbench.errors import UsageError, unknown_name
+from mmbench.errors import UsageError, first_line, unknown_name
 from mmbench.profile.device import synchronize
 from mmbench.profile.stage import stage
 
@@ -88,6 +89,7 @@ class Session:
     Attributes:
         inputs: ONNX type and shape by name; a dimension without a fixed size is a name or `None`.
         shape: of the output.
+        release: give the host's memory back after each run, which onnxruntime else keeps for the next.
     """
 
     def __init__(self, graph: str | bytes, runtime: Runtime) -> None:
@@ -114,7 +116,7 @@ class Session:
             # Any: the package states no types.
             self._session: Any = library.InferenceSession(graph, options, providers=[*providers.items()])
         except Exception as error:  # one class for each kind of failure, all of the compiled part
-            raise UsageError(f"onnxruntime cannot open the graph: {_one_line(error)}") from error
+            raise UsageError(f"onnxruntime cannot open the graph: {first_line(error)}") from error
         self._session.disable_fallback()  # which would go on with another provider
         if provider not in self._session.get_providers():
             raise UsageError(
@@ -127,6 +129,9 @@ class Session:
         self.shape: list[int | str | None] = output.shape
         self._output: str = output.name
         self._device = runtime.device
+        self._shrinks = library.RunOptions()
+        self._shrinks.add_run_config_entry("memory.enable_memory_arena_shrinkage", "cpu:0")
+        self.release = False
 
     def run(self, tensors: Mapping[str, Tensor]) -> Tensor:
         """The output of tensors by the names of the inputs; on the CPU, since there it is read."""
@@ -140,9 +145,22 @@ class Session:
         binding.bind_output(self._output, "cpu")
         synchronize(self._device)  # onnxruntime does not wait for copies that PyTorch has queued
         with stage("onnxruntime"):
-            self._session.run_with_iobinding(binding)
+            self._session.run_with_iobinding(binding, self._shrinks if self.release else None)
         (output,) = binding.copy_outputs_to_cpu()
         return torch.from_numpy(output)
+
+
+@contextmanager
+def releasing(sessions: Iterable[Session]) -> Iterator[None]:
+    """Sessions give memory back after each run within."""
+    held = [*sessions]
+    for each in held:
+        each.release = True
+    try:
+        yield
+    finally:
+        for each in held:
+            each.release = False
 
 
 def open_sessions(model: "ModelProto", runtime: Runtime, path: Path | None = None) -> dict[str, Session]:
@@ -170,7 +188,3 @@ def _part(model: "ModelProto", output: str) -> "ModelProto":
     for unread in [each for each in part.graph.input if each.name not in read]:
         part.graph.input.remove(unread)
     return part
-
-
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split()) or type(error).__name__

@@ -16,7 +16,7 @@ from torch.nn import functional as F
 
 from mmbench.adapters.missing import needed
 from mmbench.adapters.onnx.header import EXTRA, LOGITS, Exportable, tensors, vectors
-from mmbench.errors import HarnessError
+from mmbench.errors import HarnessError, one_line
 from mmbench.model import Batch, Classifies, Embeds, Model
 
 if TYPE_CHECKING:
@@ -208,5 +208,4 @@ def _cause(error: BaseException) -> str:
     """The error that the others are about, in one line."""
     while error.__cause__ is not None:
         error = error.__cause__
-    first = next((line.strip() for line in str(error).splitlines() if line.strip()), "")
-    return f"{type(error).__name__}: {first}"
+    return one_line(error)

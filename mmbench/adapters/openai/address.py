@@ -1,9 +1,12 @@
 """Where a server is, and what of that must never be shown."""
 
+import json
 import os
+import re
 from base64 import b64encode
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from hashlib import sha256
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from mmbench.adapters.openai.secret import Secrets
@@ -16,6 +19,9 @@ URL_VARIABLE = "OPENAI_BASE_URL"
 """Environment variable: of the server, where the user names none."""
 
 _OPENAI = "https://api.openai.com/v1"
+_GUARDS = re.compile("key|token|secret|pass|sig|code|auth", re.IGNORECASE)
+"""Names of a query's fields whose values open a door."""
+
 _NO_KEY = "none"  # the library wants one; servers that need none do not look at it
 
 
@@ -30,6 +36,8 @@ class Address:
         headers: user and password, where the URL has them.
         query: of the URL, sent with every request.
         secrets: all of the above that nobody may see.
+
+    Two addresses that differ in the query alone may be two models, so that `identity` tells them apart.
     """
 
     url: str
@@ -38,6 +46,13 @@ class Address:
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     query: Mapping[str, str] = field(default_factory=dict, repr=False)
     secrets: Secrets = field(default_factory=Secrets, repr=False)
+
+    @property
+    def identity(self) -> str:
+        """The URL with a hash of the query, which may hold a key."""
+        if not self.query:
+            return self.url
+        return f"{self.url}?{sha256(json.dumps(self.query, sort_keys=True).encode()).hexdigest()[:16]}"
 
     @property
     def api_key(self) -> str:
@@ -69,7 +84,7 @@ def _parsed(url: str, key: str | None) -> Address:
     if not valid:  # what was given may hold a password, so it is not repeated
         raise UsageError("the base URL of a server must look like http://HOST:PORT/v1; this one does not")
     user, _, host = parts.netloc.rpartition("@")
-    headers, hidden = _authorization(user) if user else ({}, ())
+    headers, passwords = _authorization(user) if user else ({}, ())
     query = dict(parse_qsl(parts.query, keep_blank_values=True))
     return Address(
         url=f"{parts.scheme}://{host}{parts.path.rstrip('/')}",
@@ -77,13 +92,16 @@ def _parsed(url: str, key: str | None) -> Address:
         key=key,
         headers=headers,
         query=query,
-        secrets=Secrets((key or "", *hidden, *query.values())),
+        secrets=Secrets(
+            certain=(key or "", *passwords, *(value for name, value in query.items() if _GUARDS.search(name))),
+            possible=(user.partition(":")[0], *query.values()),
+        ),
     )
 
 
 def _authorization(user: str) -> tuple[dict[str, str], tuple[str, ...]]:
-    """The header for `USER:PASSWORD` of a URL (RFC 7617), and every form in which a server could repeat them."""
+    """The header for `USER:PASSWORD` of a URL (RFC 7617), and the forms in which a server could repeat the password."""
     parts = user.partition(":")[::2]
     name, password = map(unquote, parts)
     token = b64encode(f"{name}:{password}".encode()).decode()
-    return {"Authorization": f"Basic {token}"}, (user, *parts, name, password, token)
+    return {"Authorization": f"Basic {token}"}, (user if password else "", parts[1], password, token)

@@ -88,6 +88,7 @@ class OpenAIModel:
 
     def _ask_all(self, questions: Mapping[Hashable, Question]) -> dict[Hashable, Outcome]:
         """Ask with as many requests at a time as are allowed."""
+        self._server.start()  # after a run that the user stopped, too
         pool = ThreadPoolExecutor(self._concurrency, thread_name_prefix="openai")
         try:
             asked = {key: pool.submit(self._ask, key, question) for key, question in questions.items()}

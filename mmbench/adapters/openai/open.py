@@ -78,7 +78,7 @@ def _config(
     return {
         "model": shown_name(opening.argument),
         "api": options.api,
-        "base_url": address.url,
+        "base_url": address.identity,
         "host": address.host,
         "prompt": options.prompt if prompt is None else prompt.template,
         "rule": RULE if prompt is not None and prompt.labels else None,

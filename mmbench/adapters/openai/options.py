@@ -1,6 +1,6 @@
 """What a user may set of a model behind a server."""
 
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any, Literal
 
@@ -37,7 +37,7 @@ class OpenAIOptions:
         extra: more fields of the request, as `{reasoning_effort: low}`.
         concurrency: requests at a time.
         retries: times that a request is sent again after a failure that may pass.
-        timeout: seconds for one request.
+        timeout: seconds until an answer begins, and then for the whole of it.
         backoff: seconds before the first retry, twice as many before each next one, each made shorter by chance by up
             to half.
         max_wait: seconds before a retry at most; a server that asks for more is not asked again.
@@ -45,7 +45,7 @@ class OpenAIOptions:
         cache: folder of answers that are not asked for again; `off` for none, by default one in the user's cache.
     """
 
-    base_url: str | None = None
+    base_url: str | None = field(default=None, repr=False)  # may hold a password
     api: Api = "chat"
     prompt: str | None = None
     max_tokens: int | None = None

@@ -29,11 +29,11 @@ class Endpoint(ABC):
         self.fields = {name: value for name, value in fields.items() if value is not None}
         self.options = options
 
-    def key(self, url: str, question: Question) -> str:
-        """A hash of all that an answer may depend on, the same in every run."""
+    def key(self, server: str, question: Question) -> str:
+        """A hash of all that an answer may depend on, the same in every run; `server` tells one from another."""
         parts = {
             "version": _VERSION,
-            "url": url,
+            "url": server,
             "path": self.path,
             "fields": self.fields,
             "options": self.options.of_answers(),

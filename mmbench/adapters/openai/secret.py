@@ -13,17 +13,23 @@ _BLOTTED = re.compile(r"\*{2,}|•{2,}|\w(?:\.{3,}|…)\w")
 
 
 class Secrets:
-    """Texts that nobody may see."""
+    """Texts that nobody may see.
 
-    def __init__(self, texts: Iterable[str] = ()) -> None:
-        self._texts = sorted({text for text in texts if len(text) >= _LEAST}, key=len, reverse=True)
-        self._pieces = {text[at : at + _PIECE] for text in self._texts for at in range(max(1, len(text) - _PIECE + 1))}
+    Args:
+        certain: keys and passwords: no answer has one by chance.
+        possible: a user's name, or a date in an address: kept out of messages only, since an answer may be that word.
+    """
+
+    def __init__(self, certain: Iterable[str] = (), possible: Iterable[str] = ()) -> None:
+        kept = [text for text in certain if len(text) >= _LEAST]
+        self._long = sorted({text for text in kept if len(text) >= _PIECE}, key=len, reverse=True)
+        texts = {*kept, *(text for text in possible if len(text) >= _LEAST)}
+        self._pieces = {text[at : at + _PIECE] for text in texts for at in range(max(1, len(text) - _PIECE + 1))}
 
     def without(self, text: str) -> str:
         """An answer without secrets that are long enough to be some."""
-        for secret in self._texts:
-            if len(secret) >= _PIECE:
-                text = text.replace(secret, _HIDDEN)
+        for secret in self._long:
+            text = text.replace(secret, _HIDDEN)
         return text
 
     def message(self, text: str) -> str:

@@ -60,11 +60,15 @@ class Server:
 
     def key(self, question: Question) -> str:
         """A hash of all that the answer may depend on."""
-        return self._endpoint.key(self._address.url, question)
+        return self._endpoint.key(self._address.identity, question)
 
     def stop(self) -> None:
         """Send nothing any more; what waits for a retry gives up."""
         self._stopped.set()
+
+    def start(self) -> None:
+        """Send again."""
+        self._stopped.clear()
 
     def ask(self, question: Question) -> Reply:
         """The server's answer, after as many retries as it takes and the options allow.
@@ -94,7 +98,7 @@ class Server:
                 f"{error} (sent {times}; the server wants {error.wait:.0f} s to pass, above max_wait)"
             ) from error
         if error.wait is not None:  # and a little more, so that not all requests that were held up come at once
-            seconds = error.wait + self._options.backoff * self._chance.random()
+            seconds = min(error.wait + self._options.backoff * self._chance.random(), self._options.max_wait)
         else:
             doubled = self._options.backoff * 2 ** min(attempt, _MOST_DOUBLINGS)
             seconds = min(doubled, self._options.max_wait) * self._chance.uniform(0.5, 1.0)
@@ -147,7 +151,7 @@ class Server:
 
     def _refusal(self, error: "APIStatusError") -> NoAnswerError:
         text = self._said(f"{error.status_code}: {reason(error.status_code, error.body, self._address)}")
-        if may_pass(error.status_code, error.body):
+        if may_pass(error.status_code, error.body, error.response.headers):
             return UnavailableError(text, wanted_wait(error.response.headers))
         return RequestError(text)
 

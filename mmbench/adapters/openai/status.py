@@ -9,13 +9,17 @@ from typing import Any
 
 from mmbench.adapters.openai.address import KEY_VARIABLE, Address
 
-_PASSING = (HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_MANY_REQUESTS)
+_PASSING = (HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.CONFLICT, HTTPStatus.TOO_MANY_REQUESTS)
+_SAYS = {"true": True, "false": False}  # what OpenAI's servers put into `x-should-retry`
 _SERVER_ERROR = 500
 _USED_UP = "insufficient_quota"  # OpenAI's code where the money is gone, which waiting does not bring back
 
 
-def may_pass(status: int, body: object) -> bool:
-    """Whether the same request may succeed a little later."""
+def may_pass(status: int, body: object, headers: Mapping[str, str]) -> bool:
+    """Whether the same request may succeed a little later; what the server says of that counts most."""
+    said = _SAYS.get(headers.get("x-should-retry", ""))
+    if said is not None:
+        return said
     code = body.get("code") if isinstance(body, Mapping) else None
     return status >= _SERVER_ERROR or (status in _PASSING and code != _USED_UP)
 

@@ -10,7 +10,7 @@ from mmbench.adapters.hf.open import open_hf
 from mmbench_tasks.asr.datasets import speech_manifest
 from mmbench_tasks.asr.task import ASR
 
-from .speech_models import RATE, SYMBOLS, samples, save, sounds, symbol_tokenizer, wave_config, wave_extractor
+from .speech_models import RATE, SYMBOLS, WAVES, samples, save, sounds, symbol_tokenizer, wave_config, wave_extractor
 
 
 def save_waves(folder, norm):
@@ -36,7 +36,29 @@ def save_bert(folder):
     return save(transformers.Wav2Vec2BertForCTC(config), folder, extractor, symbol_tokenizer(folder))
 
 
+def save_data2vec(folder):
+    """Convolutions for positions, one after the other, that know of no padding."""
+    torch.manual_seed(1)
+    config = transformers.Data2VecAudioConfig(**WAVES | {"pad_token_id": 0, "num_conv_pos_embeddings": 3})
+    return save(transformers.Data2VecAudioForCTC(config), folder, wave_extractor(masked=True), symbol_tokenizer(folder))
+
+
+def save_conformer(folder):
+    """Convolutions in every layer; the norm of its first ones is over channels."""
+    torch.manual_seed(1)
+    config = transformers.Wav2Vec2ConformerConfig(
+        feat_extract_norm="layer",
+        position_embeddings_type="rotary",
+        conv_depthwise_kernel_size=3,
+        **WAVES | {"pad_token_id": 0},
+    )
+    model = transformers.Wav2Vec2ConformerForCTC(config)
+    return save(model, folder, wave_extractor(masked=True), symbol_tokenizer(folder))
+
+
 KINDS = {
+    "data2vec": save_data2vec,
+    "conformer": save_conformer,
     "group": lambda folder: save_waves(folder, "group"),
     "layer": lambda folder: save_waves(folder, "layer"),
     "bert": save_bert,

@@ -81,6 +81,16 @@ def test_another_server_asks_again(server, open_at):
     assert len(server.asked) == 2
 
 
+def test_another_query_of_the_address_asks_again(server, open_at):
+    """Servers tell deployments and versions apart by it."""
+    first, second = (open_at(base_url=f"{server.url}?deployment={name}") for name in "ab")
+    ask(first)
+    ask(second)
+    ask(first)
+    assert len(server.asked) == 2
+    assert first.config["base_url"] != second.config["base_url"]
+
+
 @pytest.mark.parametrize(
     "settings", [{"concurrency": 1}, {"retries": 0}, {"timeout": 9}, {"price_in": 1, "price_out": 1}], ids=str
 )

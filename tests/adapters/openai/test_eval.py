@@ -13,8 +13,10 @@ import pytest
 import torch
 
 from mmbench.cli import main
+from mmbench.errors import UsageError
 from mmbench.record.schema import SCHEMA_FILE
 from mmbench.record.store import Store
+from mmbench.testing import check_model
 
 from .loopback import completion, hold, reply, status
 
@@ -115,6 +117,16 @@ def test_repeated_run_asks_nothing_and_has_the_same_rows(server, evaluate):
     assert again["cost"]["usage"]["cost"] == 0.0
 
 
+@pytest.mark.parametrize("verb", ["diagnose", "profile"])
+def test_what_would_ask_each_sample_many_times_is_refused(verb, server, capsys):
+    words = [word for word in arguments(server) if word not in ("eval", "--json")]
+    assert main([verb, *words]) == 2
+    assert "answers on another machine" in capsys.readouterr().err
+    with pytest.raises(UsageError, match="these checks ask each sample ten times"):
+        check_model("openai:tiny", "vqa", settings=(f"base_url={server.url}",))
+    assert not server.asked
+
+
 def test_the_first_failure_ends_a_run_that_may_have_none(server, capsys):
     server.rule = lambda _: status(404, {"error": {"message": "The model `tiny` does not exist."}})
     assert main(arguments(server)) == 4
@@ -134,7 +146,7 @@ def test_killed_and_resumed_run_asks_for_no_answer_twice(server, evaluate, tmp_p
             os.kill(process.pid, signal.SIGKILL)
         finally:
             process.kill()
-    held = len(server.asked) - 10
+    held = settled(lambda: len(server.asked)) - 10  # what was sent before the kill may be read after it
     server.rule = lambda _: None
     server.released.set()
     record, rows = evaluate("--resume")
@@ -143,8 +155,21 @@ def test_killed_and_resumed_run_asks_for_no_answer_twice(server, evaluate, tmp_p
     questions = len(server.delivered)
     assert len(server.asked) == questions + held
     usage = record["cost"]["usage"]
-    assert (usage["requests"], usage["failed"]) == (questions - 10, 0)
+    journaled = 24 - usage["cached"] - (questions - 10)  # answers of the first batch, which the killed run had stored
+    assert usage["requests"] == len(usage["request_s"]) == questions - 10 + journaled
+    assert usage["failed"] == 0
+    assert 0 < journaled <= 8, "of the first batch"
     assert usage["cached"] >= 2, "of the second batch, which was in the middle"
+
+
+def settled(value):
+    """A number once it has been the same for half a second."""
+    found, since = value(), time.monotonic()
+    while time.monotonic() - since < 0.5:
+        time.sleep(0.01)
+        if value() != found:
+            found, since = value(), time.monotonic()
+    return found
 
 
 def wait_until(there, process):

@@ -39,6 +39,8 @@ PASSING = {
     "503": (status(503, {"error": {"message": "overloaded"}}), "503: overloaded"),
     "429": (status(429, {"error": {"message": "slow down"}}), "429: slow down"),
     "408": (status(408), "408: Request Timeout"),
+    "409": (status(409), "409: Conflict"),
+    "said to pass": (status(400, x_should_retry="true"), "400: Bad Request"),
     "cut off in mid-body": (cut_off, "the answer broke off: "),
     "hangs up": (hang_up, "the connection failed: "),
     "invalid JSON": (raw(b"<html>Bad Gateway</html>"), "the answer is not JSON: "),
@@ -53,11 +55,16 @@ PASSING = {
 passing = pytest.mark.parametrize("kind", PASSING)
 
 
+def limits(kind):
+    """Half a second where the server is to be too slow; else none that a busy machine could reach."""
+    return {"timeout": 0.5} if PASSING[kind][1].endswith("0.5 s") else {}
+
+
 @passing
 def test_what_may_pass_is_tried_again(kind, server, open_at):
     act, _ = PASSING[kind]
     server.script.extend([act, act])
-    loaded = open_at(timeout=0.5)
+    loaded = open_at(**limits(kind))
     assert ask(loaded) == ["yes"]
     assert (len(server.asked), usage(loaded)) == (3, (3, 2, 0, 0))
     assert len(loaded.model.usage().request_s) == 1
@@ -67,7 +74,7 @@ def test_what_may_pass_is_tried_again(kind, server, open_at):
 def test_what_does_not_pass_is_a_failure_after_the_last_retry(kind, server, open_at):
     act, reason = PASSING[kind]
     server.rule = lambda _: act
-    loaded = open_at(timeout=0.5, retries=1)
+    loaded = open_at(retries=1, **limits(kind))
     (error,) = ask(loaded)
     assert isinstance(error, UnavailableError)
     assert str(error).startswith(reason)
@@ -89,6 +96,13 @@ def test_server_that_is_down(open_at):
     assert "refused" in str(error)
     assert usage(loaded) == (3, 2, 0, 1)
     assert loaded.model.usage().request_s == []
+
+
+def test_what_the_server_says_will_not_pass_is_not_tried_again(server, open_at):
+    server.script.append(status(503, x_should_retry="false"))
+    loaded = open_at()
+    assert isinstance(ask(loaded)[0], RequestError)
+    assert usage(loaded) == (1, 0, 0, 1)
 
 
 @pytest.mark.parametrize("code", [400, 401, 403, 404, 413, 422])

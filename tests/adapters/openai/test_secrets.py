@@ -5,9 +5,15 @@ import logging
 
 import pytest
 
+from mmbench.adapter import Opening
+from mmbench.adapters.openai.options import OpenAIOptions
 from mmbench.adapters.openai.secret import Secrets
 from mmbench.cli import main
+from mmbench.engine.open_model import open_model
+from mmbench.errors import UsageError
 from mmbench.sample import Sample
+from mmbench_tasks.vqa.datasets import easy_vqa
+from mmbench_tasks.vqa.task import VQA
 
 from .loopback import completion, reply, status
 
@@ -115,6 +121,25 @@ def test_record_cache_output_and_log_of_a_run(level, key, server, tmp_path, monk
             assert not any(piece.encode() in content for piece in pieces(secret)), path
     assert "Jx5cQ8wYp1" not in printed.out + printed.err
     assert not any(b"Jx5cQ8wYp1" in path.read_bytes() for path in kept)
+
+
+def test_what_may_be_a_word_of_an_answer_stays_in_it(server, open_at):
+    """A user's name, and a version in the query, open no door."""
+    server.rule = lambda _: reply(completion("the operator said on 2024-10-21"))
+    url = server.url.replace("http://", f"http://operator:{PASSWORD}@") + "?api-version=2024-10-21"
+    assert ask(open_at(base_url=url)) == ["the operator said on 2024-10-21"]
+
+
+def test_an_address_is_not_shown_with_the_settings(server):
+    url = server.url.replace("http://", f"http://ada:{PASSWORD}@")
+    setting = f"base_url={url}"
+    card = (VQA.card, easy_vqa)
+    assert not tells(repr(Opening("openai:tiny", "tiny", *card, tuple, (setting,))), PASSWORD)
+    assert not tells(repr(OpenAIOptions(base_url=url)), PASSWORD)
+    for model, settings in (("film", (setting,)), ("openai:tiny", (setting, setting))):
+        with pytest.raises(UsageError) as caught:
+            open_model(model, VQA(), easy_vqa, settings=settings)
+        assert not tells(str(caught.value), PASSWORD)
 
 
 def test_message_is_one_short_line():

@@ -1,11 +1,15 @@
-"""Read back by the csv module and by mmbench.
+"""Read back by the csv module, by mmbench, and by Apache Otava where its command is on the path.
 
-Apache Otava cannot stand beside mmbench's tests: it wants one version of numpy, an older one. So its rules, from its
-documentation, are held here: a header, a time with its zone in the column `time`, and in every metric's column numbers.
+Otava cannot stand beside mmbench in one environment, since it wants one version of numpy, an older one. So its rules,
+from its documentation, are held in any case: a header, a time with its zone in the column `time`, and in every metric's
+column numbers. `pip install apache-otava` in another environment, with its `bin` on the path, runs its test too.
 """
 
 import csv
 import math
+import os
+import shutil
+import subprocess
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 
@@ -13,6 +17,7 @@ import pytest
 
 from mmbench.errors import HarnessError, UsageError
 from mmbench.gate.formats.history import append_history, history_row, read_history
+from mmbench.record.gate import GateReport
 
 WORKLOAD = "film on vqa (easy-vqa, batch 64)"
 
@@ -130,3 +135,39 @@ def test_a_metric_may_not_be_called_as_a_fixed_column(path, reports):
     with pytest.raises(UsageError, match="cannot hold the metric 'time'"):
         append_history(path, reports["pass"].model_copy(update={"findings": [finding]}))
     assert not path.exists()
+
+
+OTAVA = shutil.which("otava")
+CONFIGURATION = """
+tests:
+  film:
+    type: csv
+    file: history.csv
+    attributes: [commit]
+    metrics:
+      throughput: {direction: 1}
+"""
+
+
+@pytest.mark.skipif(OTAVA is None, reason="Apache Otava is not on the path: it wants an environment of its own")
+def test_otava_reads_it_and_finds_the_change(path, reports, tmp_path):
+    report = reports["regression"].model_dump()
+    for day in range(24):
+        report["created"] = datetime(2026, 1, 1, tzinfo=UTC) + timedelta(days=day)
+        report["findings"][0]["head"] = (1000 if day < 12 else 800) + day % 3
+        append_history(path, GateReport.model_validate(report))
+    (tmp_path / "otava.yaml").write_text(CONFIGURATION, encoding="utf-8")
+    done = subprocess.run(
+        [OTAVA, "analyze", "film"],
+        cwd=tmp_path,
+        env={**os.environ, "OTAVA_CONFIG": "otava.yaml"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    lines = done.stdout.splitlines()
+    assert sum("2026-01-" in line for line in lines) == 24
+    (change,) = [number for number, line in enumerate(lines) if "%" in line]
+    assert "-20" in lines[change] or "-19" in lines[change]
+    assert "2026-01-12" in lines[change - 2]
+    assert "2026-01-13" in lines[change + 2]
