@@ -143,7 +143,10 @@ def test_a_device_that_it_does_not_run_on():
         ("", "expected faster-whisper:NAME_OR_PATH, not an empty name"),
         ("tiny.em", "unknown model or folder of faster-whisper 'tiny.em'; did you mean 'tiny.en'"),
         ("tiny.en", r"the hub's cache lacks config\.json, model\.bin, tokenizer\.json and vocabulary\.\* of it"),
-        ("owner/name@main", r"expected faster-whisper:FOLDER with these files, or a network"),
+        (
+            "owner/name@main",
+            r"run `hf download` where there is a network and give faster-whisper:FOLDER, or set HF_HOME",
+        ),
         ("no/such/folder", "there is no such folder"),
     ],
 )

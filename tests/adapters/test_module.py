@@ -107,7 +107,7 @@ def test_texts_and_vectors_are_answers_too(tmp_path):
 def test_what_is_called_gets_masks_if_it_takes_them():
     class Mean(nn.Module):
         def encode_text(self, text, mask):
-            return (text * mask["text"]).sum(dim=1, keepdim=True) / mask["text"].sum(dim=1, keepdim=True)
+            return (text * mask["text"]).sum(dim=1, keepdim=True) / mask["text"].sum(dim=1, keepdim=True).clamp(min=1)
 
         def encode_image(self, image):
             return image.mean(dim=(1, 2, 3))[:, None]

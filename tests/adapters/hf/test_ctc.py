@@ -40,7 +40,8 @@ def save_data2vec(folder):
     """Convolutions for positions, one after the other, that know of no padding."""
     torch.manual_seed(1)
     config = transformers.Data2VecAudioConfig(**WAVES | {"pad_token_id": 0, "num_conv_pos_embeddings": 3})
-    return save(transformers.Data2VecAudioForCTC(config), folder, wave_extractor(masked=True), symbol_tokenizer(folder))
+    processor = transformers.Wav2Vec2Processor(wave_extractor(masked=True), symbol_tokenizer(folder))
+    return save(transformers.Data2VecAudioForCTC(config), folder, processor)  # as those on the hub were
 
 
 def save_conformer(folder):

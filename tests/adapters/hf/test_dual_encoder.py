@@ -60,11 +60,12 @@ def test_items_of_one_modality_have_no_vector_of_the_other(opened, seen, kind):
 
 @both
 def test_classification_without_training_is_that_of_transformers(opened, saved, images, seen, kind):
+    """By the sentence of the data set's card."""
     loaded = opened(kind, "image_classification", "digits")
     assert loaded.model.labels == tuple("0123456789")
     assert loaded.model.modalities == ("image",)
-    assert loaded.config["templates"] == ["a photo of a {label}."]
-    logits, _, _ = reference(saved(kind), images, [f"a photo of a {label}." for label in "0123456789"])
+    assert loaded.config["templates"] == ['a photo of the number: "{label}".']
+    logits, _, _ = reference(saved(kind), images, [f'a photo of the number: "{label}".' for label in "0123456789"])
     found = loaded.model.classify(loaded.model.collate(seen))
     torch.testing.assert_close(found, logits, rtol=0, atol=1e-4)  # of numbers about ten
 
@@ -86,6 +87,8 @@ def test_templates_of_the_data_set_are_averaged(saved, images, seen, kind):
 def test_users_template_wins(opened):
     model = opened("clip", "image_classification", "digits", "template=the {label} of two").model
     assert model.templates == ("the {label} of two",)
+    plain = resolve_dataset(resolve_task("image_classification"), "fashion-mnist")
+    assert plain.templates == ()  # of which the usual sentence is used
     with pytest.raises(UsageError, match=r"^a template needs \{label\}, where the class stands; 'the circle' has none"):
         opened("clip", "image_classification", "digits", "template=the circle")
 

@@ -249,6 +249,15 @@ def test_two_models_in_one_run_are_both_told(server, open_at):
     assert loaded.config["server"] == {"model": ["tiny-2", "tiny-3"], "system_fingerprint": ["fp_1"]}
 
 
+@pytest.fixture
+def interruptible():
+    """Ctrl-C is an exception, also where the tests run in the background and it is ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("interruptible")
 def test_interrupt_sends_nothing_more(server, open_at):
     """The user's Ctrl-C, when the eighth of twenty requests has arrived and each is to wait for a minute."""
 
@@ -266,3 +275,5 @@ def test_interrupt_sends_nothing_more(server, open_at):
         assert time.monotonic() < end, "a thread still waits"
         time.sleep(0.01)
     assert len(server.asked) == 8
+    server.rule = lambda _: None
+    assert ask(loaded) == ["yes"], "the same model can be asked on"
