@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from mmbench.data.audio import load_audio
 from mmbench.data.decode import load_image
-from mmbench.errors import UsageError, first_line, join_names, one_line
+from mmbench.errors import UsageError, join_names, one_line
 from mmbench.model import Batch, Model, abilities
 from mmbench.registry import registry
 from mmbench.sample import Audio, Modality, Sample
@@ -53,6 +53,8 @@ def wrap(
     Raises:
         UsageError: there is no such task, a modality is not one of its, or something that it needs is missing.
     """
+    if not isinstance(module, nn.Module):
+        raise UsageError(f"wrap takes a torch.nn.Module, not a {type(module).__name__}")
     card: TaskCard = registry.load("task", task).card
     chosen = transforms or {modality: _default(modality) for modality in card.modalities}
     for modality in chosen:
@@ -126,9 +128,9 @@ class WrappedModule(nn.Module, ABC):
         """
         try:
             batch = self.collate(samples).to(device)
-        except (TypeError, ValueError, RuntimeError) as error:
+        except Exception as error:  # transforms are foreign code
             raise UsageError(
-                f"{self.name}: the first {len(samples)} samples cannot be batched: {first_line(error)}"
+                f"{self.name}: the first {len(samples)} samples cannot be batched: {one_line(error)}"
             ) from error
         try:
             with torch.inference_mode():
@@ -179,7 +181,7 @@ class _Generator(WrappedModule):
 
     def _try(self, batch: Batch) -> None:
         texts: Any = self.generate(batch)
-        expected = f"a list of {batch.size} texts; labels would make logits of it"
+        expected = f"a list of {batch.size} texts; for logits give wrap the labels, in their order"
         if not (isinstance(texts, list | tuple) and len(texts) == batch.size):
             found = _described(texts) if isinstance(texts, Tensor) else type(texts).__name__
             raise UsageError(f"{self.name} gave {found}; expected {expected}")

@@ -12,6 +12,7 @@ from mmbench.cli.cost_report import print_cost
 from mmbench.data.alteration import Alteration
 from mmbench.errors import printable
 from mmbench.leaderboard.cells import MISSING, count, number, signed, size
+from mmbench.profile.usage import Usage
 from mmbench.record.profile import ProfileRecord
 from mmbench.record.schema import GIVEN, DatasetInfo, MetricValue, RunRecord
 from mmbench.record.store import PROFILE_FILE, TRACE_FILE
@@ -130,15 +131,28 @@ def _cost_lines(record: RunRecord, full: bool) -> list[str]:
     included = "decoding and alteration" if record.settings.get("alteration") else "decoding"
     if cost.usage is not None:
         included += " and answers from the cache"
+    passes = record.settings.get("cost") not in (None, "off") and cost.usage is None
     return [
+        *_usage_lines(cost.usage),
         f"throughput   {cost.throughput.samples_per_s:,.0f} samples/s (quality pass, {included} included)",
         *([] if pace is None else [f"real time    {pace:,.1f} s of audio a second"]),
         f"wall time    {cost.wall_s:.1f} s, of which loading {cost.load_s:.1f} s"
-        + (f"; the cost passes {cost.passes_s:.1f} s more" if record.settings.get("cost") not in (None, "off") else ""),
+        + (f"; the cost passes {cost.passes_s:.1f} s more" if passes else ""),
         f"peak memory  {size(cost.memory.peak_bytes)} ({escape(cost.memory.method)})",
         *([] if full and cost.static_memory else [f"parameters   {count(record.model.parameters)}"]),
         f"weights      {escape(record.model.weights.source) if record.model.weights else MISSING}",
     ]
+
+
+def _usage_lines(usage: Usage | None) -> list[str]:
+    """What a model on another machine took."""
+    if usage is None:
+        return []
+    told = f"requests     {usage.requests:,} ({usage.retried:,} sent again); {usage.cached:,} answers from the cache"
+    if usage.input_tokens is not None and usage.output_tokens is not None:
+        told += f"; {usage.input_tokens:,} tokens in, {usage.output_tokens:,} out"
+    price = [] if usage.cost is None else [f"price        {usage.cost:,.4f} in the currency of price_in and price_out"]
+    return [told, *price]
 
 
 def _protocol_line(record: RunRecord) -> list[str]:

@@ -49,7 +49,7 @@ def evaluate(
     *,
     dataset: str | None = None,
     split: str | None = None,
-    data: Path | None = None,
+    data: Path | str | None = None,
     stream: bool = False,
     weights: Path | None = None,
     options: EvalOptions | None = None,
@@ -80,7 +80,15 @@ def evaluate(
     progress = progress or EvalProgress()
     store = Store(output)
     store.check_writable()
-    run = _keeping(load_run(model, task, Where(dataset, split, data, stream), weights, options or EvalOptions()))
+    run = _keeping(
+        load_run(
+            model,
+            task,
+            Where(dataset, split, data if data is None else Path(data), stream),
+            weights,
+            options or EvalOptions(),
+        )
+    )
     check_stages(run.model, run.options.stages)
     load_s = perf_counter() - start
     with _open_journal(run, output, resume, progress) as journal:

@@ -24,6 +24,10 @@ def model_factory(name: str) -> ModelFactory:
     factory = find_factory(name)
     if factory is not None:
         return factory
+    if name.endswith(".py"):
+        raise UsageError(f"expected {name}:FACTORY, a function in that file that gives a model; {name!r} names none")
+    if Path(name).is_dir():
+        raise UsageError(f"no model is called {name!r}; the folder of that name is opened by --model hf:{name}")
     scheme, colon, _ = name.partition(":")
     if colon and scheme not in registry.names("adapter"):
         raise unknown_name("adapter", scheme, registry.names("adapter"))

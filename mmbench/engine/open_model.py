@@ -78,10 +78,16 @@ def _elsewhere(name: str) -> tuple[str, str] | None:
 def labels_of(task: Task, dataset: DatasetCard, split: str | None = None) -> tuple[str, ...]:
     """The classes of a data set: as its card orders them, else those of its training split, else of `split`, sorted.
 
+    Files of the user's may have no training split: then those of `split` are all that there is to know.
+
     Raises:
         UsageError: the data cannot be opened.
     """
     if dataset.labels:
         return dataset.labels
-    samples = task.load(dataset, dataset.train_split or split or dataset.default_split)
+    asked = split or dataset.default_split
+    try:
+        samples = task.load(dataset, dataset.train_split or asked)
+    except UsageError:
+        samples = task.load(dataset, asked)
     return tuple(sorted({samples[index].label for index in range(len(samples))}))

@@ -173,6 +173,8 @@ def _result(work: Work) -> TrialResult:
 def _off_budget(trial: Trial, record: RunRecord) -> str | None:
     """What is wrong with the number of parameters, where one is asked for."""
     asked, own = trial.build.parameters, record.model.parameters
-    if asked is None or own is None or abs(own - asked) <= TOLERANCE * asked:
+    if asked is None or (own is not None and abs(own - asked) <= TOLERANCE * asked):
         return None
+    if own is None:
+        return f"it does not tell how many parameters it has, and {asked:,} were asked for"
     return f"it has {own:,} parameters, not {asked:,} within {TOLERANCE:.0%}"

@@ -29,7 +29,7 @@ from mmbench.profile.stage import observed, stage
 from mmbench.profile.stage_times import StageTimes, record_stages, settling, whole
 from mmbench.profile.steady import warm_up
 from mmbench.record.environment import versions
-from mmbench.registry import load_plugin_file
+from mmbench.registry import load_plugin_file, registry
 
 _DATA_BATCHES = 8
 """Batches that the data pipeline prepares again and again."""
@@ -97,7 +97,7 @@ class Live:
             "batches": len(self._batches),
             "requests": len(self._requests),
             "device": str(run.device),
-            "files": _files(run.model, workload),
+            "files": _files(run.model),
             "versions": versions(),
         }
         gc.collect()
@@ -230,11 +230,11 @@ class Live:
         return {name: found.seconds / iterations for name, found in times.self_times.items()}
 
 
-def _files(model: object, workload: Workload) -> list[str]:
-    """Where the code is that makes a difference: of mmbench, of the model, of the plugins."""
+def _files(model: object) -> list[str]:
+    """Where the code is that makes a difference: of mmbench, of the model, of the files that were run."""
     modules = [sys.modules[name] for name in ("mmbench", type(model).__module__)]
     found = [str(module.__file__) for module in modules if getattr(module, "__file__", None)]
-    return [*found, *(str(Path(file).resolve()) for file in workload.plugins)]
+    return [*found, *(str(file.resolve()) for file in registry.files)]
 
 
 def _prepare(subject: Subject, indices: Sequence[int]) -> None:

@@ -193,8 +193,9 @@ def _build(name: SideName, source: Path, target: Path) -> Path:
         raise SideError(name, f"does not build within {_BUILD_S:.0f} s") from None
     if done.returncode:
         lines = [line.strip() for line in (done.stdout + done.stderr).splitlines() if line.strip()]
-        told = [line for line in lines if line.lower().startswith("error")] or lines or ["no reason given"]
-        raise SideError(name, f"does not build: {printable(told[0])}")
+        # Where pip itself fails on a project, `ERROR: Exception:` stands before a traceback, whose last line tells.
+        told = [line for line in lines if line.lower().startswith("error") and not line.endswith(":")]
+        raise SideError(name, f"does not build: {printable((told or lines[-1:] or ['no reason given'])[0])}")
     return target
 
 

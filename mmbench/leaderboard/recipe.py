@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from hashlib import sha256
 
 from pydantic import JsonValue
@@ -48,6 +49,24 @@ def recipe_of(record: RunRecord) -> Recipe:
     if training_seed(record) is not None:
         settings = _OLDER | settings
     return {**settings, ("parameters",): json.dumps(record.model.parameters)}
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """What makes two runs those of one model: the name; of a model that was not trained here, how it was opened too."""
+
+    model: str
+    recipe: tuple[tuple[Path, str], ...] = ()
+
+
+def identity_of(record: RunRecord) -> Identity:
+    """Of a model that was trained here the name is all, so that the latest training stands for it."""
+    if training_seed(record) is not None:
+        return Identity(record.model.name)
+    recipe: dict[Path, str] = {**recipe_of(record)}
+    if record.model.weights is not None:
+        recipe["weights",] = json.dumps(record.model.weights.sha256)
+    return Identity(record.model.name, tuple(sorted(recipe.items())))
 
 
 def differences(recipes: Sequence[Recipe]) -> list[Path]:

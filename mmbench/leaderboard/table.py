@@ -8,7 +8,7 @@ from mmbench.data.alteration import Alteration
 from mmbench.errors import unknown_name
 from mmbench.leaderboard.pareto import Speed, batch_sizes, mark_front, speed_shown
 from mmbench.leaderboard.rank import ranks, score
-from mmbench.leaderboard.recipe import training_seed
+from mmbench.leaderboard.recipe import Identity, Recipe, identity_of, names_apart, training_seed
 from mmbench.leaderboard.row import Row, row_of
 from mmbench.record.schema import RunRecord
 
@@ -144,8 +144,22 @@ def _rows(records: Sequence[RunRecord], show: Show) -> list[Row]:
         from mmbench.leaderboard.seeds import rows_over_seeds  # noqa: PLC0415  # scipy.stats takes a second
 
         return rows_over_seeds(records)
-    chosen = records if show == "all" else {record.model.name: record for record in records}.values()
-    return [row_of(record) for record in chosen]
+    chosen = records if show == "all" else {identity_of(record): record for record in records}.values()
+    return _told_apart([row_of(record) for record in chosen])
+
+
+def _told_apart(rows: Sequence[Row]) -> list[Row]:
+    """Rows of different models with one name, as two folders of the same name have it, with what differs."""
+    models: dict[str, dict[Identity, Recipe]] = {}
+    for row in rows:
+        identity = identity_of(row.runs[0])
+        models.setdefault(row.model, {})[identity] = dict(identity.recipe)
+    variants = {
+        identity: variant
+        for found in models.values()
+        for identity, variant in zip(found, names_apart(list(found.values())), strict=True)
+    }
+    return [replace(row, variant=variants[identity_of(row.runs[0])]) for row in rows]
 
 
 def _ranked(rows: Sequence[Row], by: str) -> tuple[Row, ...]:

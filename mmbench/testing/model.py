@@ -4,6 +4,7 @@ import pickle
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -27,6 +28,7 @@ def check_model(
     *,
     dataset: str | None = None,
     split: str | None = None,
+    data: Path | str | None = None,
     samples: int = 8,
     tolerance: float = _TOLERANCE,
     settings: tuple[str, ...] = (),
@@ -42,6 +44,7 @@ def check_model(
         model: a registered name, `SCHEME:ARGUMENT`, `FILE.py:FACTORY`, or a model itself.
         task: what to ask of it.
         dataset, split: where the samples come from; the defaults if `None`.
+        data: where the files of the data set are, if not where its card says.
         samples: how many are asked, spread over the split.
         tolerance: of log-probabilities, and of vectors relative to their largest number, between two ways of asking.
         settings: `OPTION=VALUE` of an adapter.
@@ -55,7 +58,7 @@ def check_model(
     threads = torch.get_num_threads()
     try:
         with torch.random.fork_rng(devices=[]):
-            run = load_run(model, task, Where(dataset, split), None, options)
+            run = load_run(model, task, Where(dataset, split, data if data is None else Path(data)), None, options)
             if isinstance(run.model, Remote):
                 raise UsageError(
                     f"{run.model.name!r} answers on another machine: these checks ask each sample ten times"

@@ -1,8 +1,11 @@
 """`wrap`: a plain module as a model, against the module asked directly; and what is refused before a run begins."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from torch import nn
 
 from mmbench import Sample, UsageError, evaluate, wrap
@@ -122,6 +125,37 @@ def test_what_is_called_gets_masks_if_it_takes_them():
             return ["a circle"] * len(image)
 
     check_model(wrap(Writes(), task="captioning"), "captioning")
+
+
+def test_what_is_no_module_is_refused():
+    with pytest.raises(UsageError, match=r"^wrap takes a torch\.nn\.Module, not a function"):
+        wrap(lambda image: image, task="image_classification", labels=["a"])
+
+
+def test_a_transform_that_fails_is_told(tmp_path):
+    def broken(image):
+        return image.nope
+
+    model = wrap(Pixels(), task="image_classification", labels=["a"] * 10, transforms={"image": broken})
+    with pytest.raises(UsageError, match=r"the first 2 samples cannot be batched: AttributeError: 'Image' object"):
+        evaluate(model, "image_classification", options=OPTIONS, output=tmp_path)
+
+
+def test_images_of_the_users_without_a_training_split(tmp_path):
+    """Their folders are the classes; the data may be named by a text."""
+    for label in ("cat", "dog"):
+        (tmp_path / "photos" / label).mkdir(parents=True)
+        Image.new("RGB", (8, 8)).save(tmp_path / "photos" / label / "one.png")
+    module = Pixels(classes=2)
+    model = wrap(module, task="image_classification", labels=["cat", "dog"])
+    photos = str(tmp_path / "photos")
+    run = evaluate(
+        model, "image_classification", dataset="image-folder", data=photos, options=OPTIONS, output=tmp_path / "runs"
+    )
+    assert run.record.metrics["accuracy"].value == 0.5
+    check_model(model, "image_classification", dataset="image-folder", data=photos)
+    task = resolve_task("image_classification")
+    assert labels_of(task, resolve_dataset(task, "image-folder", Path(photos))) == ("cat", "dog")
 
 
 def test_a_run_of_other_weights_is_not_gone_on_with(tmp_path):

@@ -90,6 +90,8 @@ def test_a_path_is_told_by_its_name(capsys, tmp_path):
         (["my model.py:plan"], "unknown function of my model.py 'plan'; did you mean 'plain'?"),
         (["my model.py:fails"], "my model.py:fails fails: RuntimeError: no weights here"),
         (["my model.py:number"], "my model.py:number gave a int; expected a model, or a torch.nn.Module"),
+        (["my model.py"], "expected my model.py:FACTORY, a function in that file that gives a model"),
+        (["."], "the folder of that name is opened by --model hf:."),
         (["none.py:plain"], "plugin file 'none.py' does not exist"),
         (
             ["my model.py:plain", "--option", "scal=2"],

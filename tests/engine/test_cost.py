@@ -270,7 +270,7 @@ def test_a_model_that_is_no_module(register, probes, threads, tmp_path):
     options = EvalOptions(limit=16, batch_size=8, cost="full", threads=1, workers=0, device="cpu", invariance=0)
     cost = evaluate("plain", "probe", dataset="probe-clean", options=options, output=tmp_path).record.cost
     assert cost.failures == []
-    assert measured(cost) == QUICK - {"static_memory"} | {"data"}
+    assert measured(cost) == QUICK - {"static_memory", "flops"} | {"data"}  # it may compute where PyTorch does not see
 
 
 @pytest.mark.cuda

@@ -71,6 +71,38 @@ def test_a_regression_has_exit_code_1_and_every_report(work, plant, capsys):
     assert Path("summary.md").read_text(encoding="utf-8").startswith("**mmbench gate: regression.**")
 
 
+OWN = """
+import time
+
+from torch import nn
+
+
+class Own(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.head = nn.Linear(192, 10)
+        nn.init.zeros_(self.head.weight)
+        nn.init.zeros_(self.head.bias)
+
+    def forward(self, image):
+        time.sleep({seconds})
+        return self.head(image.flatten(1))
+"""
+
+
+def test_a_model_in_a_file_of_each_side(work, capsys):
+    for side, seconds in (("base", 0.002), ("head", 0.006)):
+        (work / side).mkdir()
+        (work / side / "own.py").write_text(OWN.format(seconds=seconds), encoding="utf-8")
+    words = ["--model", "own.py:Own", "--task", "image_classification", "--limit", "128", "--batch-size", "16"]
+    pairs = ["--pairs", "1", "--most-pairs", "1", "--budget", "10%", "--json"]
+    assert main(["gate", *words, "--base", "base", "--head", "head", *pairs]) == 1
+    report = json.loads(capsys.readouterr().out)
+    assert report["verdict"] == "regression"
+    assert report["findings"][0]["change"]["value"] > 0.5
+    assert report["workload"]["model"] == "own.py:Own"
+
+
 def test_a_floor_above_the_budget_is_inconclusive(work, plant, capsys):
     plant(work / "same")
     path = default_path(WORKLOAD)

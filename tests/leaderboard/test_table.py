@@ -89,3 +89,27 @@ def test_selection_refuses_what_matches_nothing(make):
         Selection(model=["concat", "fim"]).apply(records)
     with pytest.raises(UsageError, match="no record has all of: split 'val', model 'film'"):
         Selection(model=["film"], split=["val"]).apply(records)
+
+
+def test_models_of_one_name_that_differ_are_told_apart(make):
+    """Two folders of the same name, and one factory with two options; each again on the next day."""
+
+    def opened(value, day, sha, **config):
+        weights = {"source": "model", "sha256": sha * 64}
+        return make("hf:model", value, day=day, model_info={"config": config, "weights": weights})
+
+    records = [opened(0.1 * n, n, sha, depth=d) for n, (sha, d) in enumerate((("a", 2), ("b", 2), ("b", 4), ("a", 2)))]
+    (table,) = build_tables(records)
+    assert [row.metrics["accuracy"].value for row in table.rows] == pytest.approx([0.3, 0.2, 0.1])
+    assert len({row.label for row in table.rows}) == 3
+    assert table.rows[1].label.startswith("hf:model (depth=4")
+    assert table.hidden == 1
+
+
+def test_speed_of_another_machine_is_no_speed(make):
+    usage = {"requests": 9, "retried": 0, "cached": 91, "failed": 0}
+    usage |= {"input_tokens": 90, "output_tokens": 9, "cost": None, "request_s": [0.1] * 9}
+    (table,) = build_tables([make("openai:gpt", 0.9, cost={"usage": usage}), make("film", 0.8)])
+    remote, own = table.rows
+    assert (remote.samples_per_s, remote.peak_bytes) == (None, None)
+    assert own.samples_per_s is not None

@@ -117,6 +117,16 @@ def test_repeated_run_asks_nothing_and_has_the_same_rows(server, evaluate):
     assert again["cost"]["usage"]["cost"] == 0.0
 
 
+def test_the_screen_tells_what_the_requests_took(server, capsys):
+    assert main([word for word in arguments(server) if word != "--json"]) == 0
+    shown = capsys.readouterr().out
+    asked = len(server.asked)
+    assert f"requests     {asked} (0 sent again); {24 - asked} answers from the cache; " in shown
+    assert f"; {10 * asked} tokens in, {2 * asked} out" in shown
+    assert "price        0.0" in shown
+    assert "the cost passes" not in shown
+
+
 @pytest.mark.parametrize("verb", ["diagnose", "profile"])
 def test_what_would_ask_each_sample_many_times_is_refused(verb, server, capsys):
     words = [word for word in arguments(server) if word not in ("eval", "--json")]
