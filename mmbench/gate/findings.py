@@ -76,7 +76,8 @@ def exact(metric: str, pairs: Sequence[Pair], options: GateOptions) -> Finding:
     base, head = found["base"], found["head"]
     if base is None or head is None:
         lacking = "base" if base is None else "head"
-        return _without(metric, unit, budget, f"{lacking} cannot tell: some of its work is not counted")
+        why = "it is no torch.nn.Module" if metric == "parameters" else "some of its work is not counted"
+        return _without(metric, unit, budget, f"{lacking} cannot tell: {why}")
     change = exact_change(base, head)
     verdict, reason = decide(change, budget)
     return Finding(

@@ -173,7 +173,7 @@ def registered(tmp_path: Path) -> Iterator[Callable[[type[Fusion]], Path]]:
 @pytest.mark.parametrize(
     ("fusion", "message"),
     [
-        (Noisy, "graph \(float32\) gives other outputs than the model: they differ by up to .*; nothing was written"),
+        (Noisy, r"graph \(float32\) gives other outputs than the model: they differ by up to .*; nothing was written"),
         (Branching, "PyTorch cannot export model 'test-broken' to ONNX: "),
     ],
 )
