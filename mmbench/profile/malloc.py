@@ -3,11 +3,12 @@
 By itself malloc keeps freed memory and serves later requests from it: a stage that takes 20 MB may then show no new
 resident memory. Three things keep memory: the threshold above which blocks are mapped by themselves, which grows up to
 32 MB as blocks are freed; free blocks between used ones; and the free end of an arena, which `malloc_trim` leaves alone
-in every arena but the first, and in the first too once something else has moved the program break.
+in every arena but the first, and in the first too once something else has moved the program break or lies in its way.
 """
 
 import ctypes
 import gc
+import mmap
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -23,6 +24,7 @@ _PAD = 64 * 2**20
 _LARGEST_THRESHOLD = 32 * 2**20  # DEFAULT_MMAP_THRESHOLD_MAX of 64-bit glibc, where its own adaptation ends
 _IS_MMAPPED = 2  # flag in the size field, which lies before the block (malloc.c)
 _POINTER = ctypes.sizeof(ctypes.c_void_p)
+_PAGE = mmap.PAGESIZE
 
 
 class Returning(Protocol):
@@ -45,6 +47,11 @@ class _Glibc:
 
     def give_back(self) -> None:
         self._libc.malloc_trim(0)
+        # The end of the arena, which it may leave alone.
+        free = self._take(MAPPED_FROM)
+        for block in free:
+            self._discard(block)
+        self.release(free)
 
     def set_thresholds(self, mapped_from: int) -> None:
         # Trim at twice the other, as malloc's own adaptation does.
@@ -57,10 +64,20 @@ class _Glibc:
         self._libc.mallopt(_M_TOP_PAD, _PAD)
 
     def occupy(self) -> list[int]:
-        """Take all free blocks of this thread's arena that a large request could be served from; none is touched."""
+        """Take all free blocks of this thread's arena of a page and more; none is touched.
+
+        Of a small one only the pages within could be returned, not those that it shares with its neighbours.
+        """
+        self.set_thresholds(_PAGE)  # so that a request which no free block serves is told by its flag
+        taken = self._take(_PAGE)
+        self.set_thresholds(MAPPED_FROM)
+        return taken
+
+    def _take(self, smallest: int) -> list[int]:
+        """Take the free blocks of at least so many bytes, which must not be below the threshold for mapping."""
         taken: list[int] = []
         size = 2 * _LARGEST_THRESHOLD
-        while size >= MAPPED_FROM:
+        while size >= smallest:
             block = self._libc.malloc(size)
             if block and not _mapped(block):
                 taken.append(block)
@@ -72,6 +89,12 @@ class _Glibc:
     def release(self, taken: list[int]) -> None:
         for block in taken:
             self._libc.free(block)
+
+    def _discard(self, block: int) -> None:
+        """Give back the whole pages of a block that is ours; they come again, as zeros, when they are touched."""
+        first = -(-block // _PAGE) * _PAGE
+        size = (block + self._libc.malloc_usable_size(block)) // _PAGE * _PAGE - first
+        self._libc.madvise(first, size, mmap.MADV_DONTNEED)
 
 
 class _Other:
@@ -106,6 +129,9 @@ def _glibc() -> _Glibc | None:
     libc.malloc.argtypes = [ctypes.c_size_t]
     libc.free.argtypes = [ctypes.c_void_p]
     libc.malloc_trim.argtypes = [ctypes.c_size_t]
+    libc.malloc_usable_size.restype = ctypes.c_size_t
+    libc.malloc_usable_size.argtypes = [ctypes.c_void_p]
+    libc.madvise.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int]
     return _Glibc(libc)
 
 
@@ -134,7 +160,8 @@ def keep_freed_memory() -> None:
 def returning_malloc() -> Iterator[Returning]:
     """Within the context, large blocks of this thread come from the kernel and go back to it.
 
-    Small blocks (below `MAPPED_FROM`) still come from arenas, and `give_back` returns those that are free. Not reached:
+    Small blocks (below `MAPPED_FROM`) still come from arenas, and `give_back` returns those that are free, but for the
+    pages that they share with blocks in use. Not reached:
     the free ends of other threads' arenas. After the context malloc's thresholds stand where its own adaptation ends
     (32 MiB and 64 MiB), since what they were cannot be read; passes that measure time had better come before. Elsewhere
     than on glibc nothing changes.
@@ -144,7 +171,6 @@ def returning_malloc() -> Iterator[Returning]:
     if malloc is None:
         yield _Other()
         return
-    malloc.set_thresholds(MAPPED_FROM)
     taken = malloc.occupy()
     malloc.give_back()
     try:

@@ -2,6 +2,8 @@
 
 import ctypes
 import random
+import subprocess
+import sys
 import threading
 from types import SimpleNamespace
 
@@ -10,7 +12,7 @@ import torch
 
 from mmbench.errors import HarnessError
 from mmbench.profile.high_water import KernelHighWater
-from mmbench.profile.malloc import settle_malloc
+from mmbench.profile.malloc import _glibc, settle_malloc
 from mmbench.profile.memory_pass import StagePeaks, device_memory, measure_memory
 from mmbench.profile.nvml import NvmlDevice
 from mmbench.profile.stage import observed, stage
@@ -117,11 +119,46 @@ def test_small_blocks_that_an_earlier_stage_freed_are_new_to_a_later_one(kernel_
     def model():
         for name in ("first", "second"):
             with stage(name):
-                touched(40, 1000)
+                touched(40, 400)
 
     found = measure_memory(by(model), None, batch_size=1, device=CPU)
     for s in found.stages:
         assert s.delta_bytes == pytest.approx(40 * MIB, rel=0.05)
+
+
+BLOCKED_HEAP = """
+import ctypes, mmap
+import torch
+from mmbench.profile.memory_pass import measure_memory
+from mmbench.profile.stage import stage
+
+libc = ctypes.CDLL(None)
+libc.sbrk.argtypes, libc.sbrk.restype = [ctypes.c_ssize_t], ctypes.c_void_p
+libc.mmap.restype = ctypes.c_void_p
+libc.mmap.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int, ctypes.c_int, ctypes.c_int, ctypes.c_long]
+MAP_FIXED_NOREPLACE = 0x100000
+page_after_break = -(-libc.sbrk(0) // mmap.PAGESIZE) * mmap.PAGESIZE
+wanted = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | MAP_FIXED_NOREPLACE
+assert libc.mmap(page_after_break, mmap.PAGESIZE, 0, wanted, -1, 0) == page_after_break
+libc.mallopt(-2, 64 * 2**20)  # M_TOP_PAD: the arena goes on in one large piece
+
+
+def model(batch):
+    for name in ("first", "second"):
+        with stage(name):
+            [torch.ones(100 * 1024, dtype=torch.uint8) for _ in range(400)]
+
+
+for s in measure_memory(model, None, batch_size=1, device=torch.device("cpu")).stages:
+    print(s.delta_bytes)
+"""
+
+
+@pytest.mark.skipif(_glibc() is None, reason="another malloc than glibc's")
+def test_small_blocks_where_something_lies_in_the_way_of_the_heap(kernel_mark):
+    """The heap then goes on elsewhere, and `malloc_trim` never returns its free end."""
+    done = subprocess.run([sys.executable, "-c", BLOCKED_HEAP], capture_output=True, text=True, check=True)
+    assert [int(line) for line in done.stdout.split()] == [pytest.approx(400 * 100 * 1024, rel=0.05)] * 2
 
 
 def test_garbage_of_before_hides_nothing(kernel_mark):
