@@ -19,7 +19,7 @@ from mmbench.gate.options import TIMINGS, GateOptions
 from mmbench.gate.pair import Pair, Pairs
 from mmbench.gate.pingpong import log_ratios
 from mmbench.gate.side import Side, opened
-from mmbench.gate.verdict import change_of
+from mmbench.gate.verdict import change_of, straddles
 from mmbench.gate.workload import Workload
 from mmbench.record.gate import Change, Verdict
 from mmbench.stats.ratio import ratio_of, share_above
@@ -228,4 +228,5 @@ def _check_answers(pair: Pair) -> None:
 def _clear(pairs: Sequence[Pair], options: GateOptions) -> bool:
     """Whether the whole interval lies on one side of the budget."""
     (metric,) = options.timings
-    return timing(metric, pairs, options, None).verdict is not Verdict.INCONCLUSIVE
+    found = timing(metric, pairs, options, None)
+    return found.change is not None and not straddles(found.change, found.budget)

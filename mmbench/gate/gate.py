@@ -18,7 +18,7 @@ from mmbench.gate.options import EXACT, TIMINGS, GateOptions
 from mmbench.gate.pair import SIDES, Pair, Pairs
 from mmbench.gate.quality import quality
 from mmbench.gate.side import Side, opened
-from mmbench.gate.verdict import overall
+from mmbench.gate.verdict import overall, straddles
 from mmbench.gate.words import told
 from mmbench.gate.workload import Workload
 from mmbench.part import Json
@@ -228,7 +228,7 @@ def _straddles(finding: Finding, floor: float) -> bool:
     """Whether more pairs may make it clear."""
     change = finding.change
     may_help = finding.metric in TIMINGS and floor <= finding.budget
-    return may_help and change is not None and change.low <= finding.budget < change.high
+    return may_help and change is not None and straddles(change, finding.budget)
 
 
 def _check(answers: Answers, options: GateOptions) -> None:

@@ -29,12 +29,18 @@ def exact_change(base: float, head: float) -> Change:
     return Change(value=value, low=value, high=value, level=None, method="exact", pairs=1, blocks=0)
 
 
+def straddles(change: Change, budget: float) -> bool:
+    """Whether the budget lies within the interval."""
+    return change.low <= budget < change.high
+
+
 def decide(change: Change, budget: float, floor: float | None = None) -> tuple[Verdict, str | None]:
     """The verdict on one metric, and why it is no other where that is not plain.
 
-    The whole interval must lie on one side of the budget: above it is a regression, at or below it a pass, and an
-    improvement where head is better by as much as it might have been worse. What straddles the budget is inconclusive,
-    and so is everything where the runner's noise floor exceeds the budget.
+    A regression is worse by more than the budget at best estimate, and worse in any case: the whole interval lies above
+    zero. (Asking that it lie above the budget would miss most changes that are a little above it.) A pass has the whole
+    interval at or below the budget; an improvement is better by as much as it might have been worse. All else is
+    inconclusive, and so is everything where the runner's noise floor exceeds the budget.
 
     Args:
         change: above zero is worse.
@@ -46,7 +52,7 @@ def decide(change: Change, budget: float, floor: float | None = None) -> tuple[V
             Verdict.INCONCLUSIVE,
             f"the noise floor of this runner, {floor:.1%}, exceeds the budget, {budget:.1%}",
         )
-    if change.low > budget:
+    if change.value > budget and change.low > 0:
         return Verdict.REGRESSION, None
     if change.high > budget:
         return Verdict.INCONCLUSIVE, "the interval straddles the budget"

@@ -10,6 +10,7 @@ from mmbench.leaderboard.pareto import Speed, batch_sizes, mark_front, speed_sho
 from mmbench.leaderboard.rank import ranks, score
 from mmbench.leaderboard.recipe import Identity, Recipe, identity_of, names_apart, training_seed
 from mmbench.leaderboard.row import Row, row_of
+from mmbench.leaderboard.seeds import rows_over_seeds
 from mmbench.record.schema import RunRecord
 
 Show = Literal["latest", "all", "seeds"]
@@ -141,8 +142,6 @@ def table_of(
 
 def _rows(records: Sequence[RunRecord], show: Show) -> list[Row]:
     if show == "seeds":
-        from mmbench.leaderboard.seeds import rows_over_seeds  # noqa: PLC0415  # scipy.stats takes a second
-
         return rows_over_seeds(records)
     chosen = records if show == "all" else {identity_of(record): record for record in records}.values()
     return _told_apart([row_of(record) for record in chosen])

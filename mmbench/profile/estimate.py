@@ -15,9 +15,9 @@ from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import binom, norm, t
 
 from mmbench.profile.results import Estimate
+from mmbench.quantiles import binomial, normal, student_t
 
 BLOCKS = 10
 """Consecutive blocks that a series is cut into."""
@@ -50,7 +50,7 @@ def median_estimate(values: Sequence[float], *, level: float = LEVEL) -> Estimat
     if len(series) < 3 * len(blocks):
         # Medians of one or two values are their means, and a median varies more than a mean: by pi / 2 in its variance.
         error *= math.sqrt(math.pi / 2)
-    half = float(t.ppf((1 + level) / 2, len(blocks) - 1)) * error
+    half = student_t(level, len(blocks) - 1) * error
     method = (
         f"median of {len(series)}; t interval over the medians of {len(blocks)} consecutive blocks, "
         "widened by their autocorrelation"
@@ -80,8 +80,8 @@ def quantile_estimate(values: Sequence[float], q: float, *, level: float = LEVEL
     series = _series(values)
     value = float(np.quantile(series, q))
     n = max(1, math.floor(len(series) / _design_effect(series, value, q, level)))
-    lower = int(binom.ppf((1 - level) / 2, n, q))  # 1-based rank, 0 where there is none
-    upper = int(binom.ppf((1 + level) / 2, n, q)) + 1
+    lower = binomial((1 - level) / 2, n, q)  # 1-based rank, 0 where there is none
+    upper = binomial((1 + level) / 2, n, q) + 1
     if lower < 1 or upper > n:
         method = f"quantile {q:g} of {len(series)}; too few for an interval, worth {n} independent ones"
         return Estimate(value=value, low=None, high=None, level=level, n=n, method=method)
@@ -127,5 +127,5 @@ def _design_effect(series: NDArray[np.float64], value: float, q: float, level: f
         return 1.0
     shares = np.array([np.mean(block <= value) for block in blocks])
     ratio = float(shares.var(ddof=1)) * len(series) / len(blocks) / (q * (1 - q))
-    wider = float(t.ppf((1 + level) / 2, len(blocks) - 1) / norm.ppf((1 + level) / 2))
+    wider = student_t(level, len(blocks) - 1) / normal(level)
     return max(1.0, ratio * (autocorrelation_widening(shares) * wider) ** 2)

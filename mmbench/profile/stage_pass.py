@@ -18,7 +18,6 @@ from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import t as student_t
 
 from mmbench.errors import HarnessError
 from mmbench.profile.clock import Clock
@@ -26,6 +25,7 @@ from mmbench.profile.estimate import BLOCKS, LEVEL, autocorrelation_widening
 from mmbench.profile.results import Estimate, Stages, StageTime, WarmUp
 from mmbench.profile.stage import OTHER, observed
 from mmbench.profile.stage_times import SelfTime, StageTimes, settling, whole
+from mmbench.quantiles import student_t
 
 B = TypeVar("B")
 Floats = NDArray[np.float64]
@@ -188,7 +188,7 @@ def estimate_together(wholes: Floats, values: Floats, rounds: int) -> list[Estim
         each = np.stack([interquartile_mean(wholes[rows.ravel()], values[rows.ravel()]) for rows in blocks])
         widening = np.array([autocorrelation_widening(column) for column in each.T])
         error = each.std(axis=0, ddof=1) / math.sqrt(len(blocks)) * widening
-        reach = (student_t.ppf((1 + LEVEL) / 2, len(blocks) - 1) * error).tolist()
+        reach = (student_t(LEVEL, len(blocks) - 1) * error).tolist()
     return [
         Estimate(
             value=value,

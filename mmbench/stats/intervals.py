@@ -9,8 +9,9 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import sparse, stats
+from scipy import sparse
 
+from mmbench.quantiles import normal
 from mmbench.stats.bootstrap import FloatArray, SumMetric, bootstrap
 from mmbench.stats.units import Columns, cluster_codes, clustered_units, single_units
 
@@ -121,9 +122,16 @@ def wilson(successes: float, trials: int, level: float) -> tuple[float, float] |
     if trials == 0:
         return None
     whole = round(successes, 6)  # the product of a share and a count misses the whole number by rounding only
-    low = stats.binomtest(math.floor(whole), trials).proportion_ci(level, method="wilson").low
-    high = stats.binomtest(math.ceil(whole), trials).proportion_ci(level, method="wilson").high
-    return float(low), float(high)
+    low, high = (_wilson(rounded / trials, trials, normal(level)) for rounded in (math.floor(whole), math.ceil(whole)))
+    return low[0], high[1]
+
+
+def _wilson(share: float, trials: int, z: float) -> tuple[float, float]:
+    """Wilson, Journal of the American Statistical Association 22, 1927; exactly 0 or 1 where none or all succeeded."""
+    centre = share + z * z / (2 * trials)
+    reach = z * math.sqrt(share * (1 - share) / trials + (z / (2 * trials)) ** 2)
+    whole = 1 + z * z / trials
+    return (centre - reach) / whole if share > 0 else 0.0, (centre + reach) / whole if share < 1 else 1.0
 
 
 def percentiles(values: FloatArray, level: float) -> tuple[float, float] | None:

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import t
+
+from mmbench.quantiles import student_t
 
 RESAMPLES = 2000
 
@@ -93,7 +94,7 @@ def _reach(medians: Sequence[float], level: float) -> float:
     if len(medians) < 2:
         return 0.0
     error = float(np.std(medians, ddof=1)) / math.sqrt(len(medians))
-    return float(t.ppf((1 + level) / 2, len(medians) - 1)) * error
+    return student_t(level, len(medians) - 1) * error
 
 
 def _ratio(value: float, drawn: NDArray[np.float64], reach: float, level: float, pairs: int, blocks: int) -> Ratio:

@@ -5,7 +5,7 @@ import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from scipy import stats
+from mmbench.quantiles import student_t
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +46,7 @@ def over_seeds(
     deviation = statistics.stdev(values)
     if deviation == 0:
         return OverSeeds(mean, None, None, 0.0, "none")
-    reach = float(stats.t.ppf((1 + level) / 2, len(values) - 1)) * deviation / math.sqrt(len(values))
+    reach = student_t(level, len(values) - 1) * deviation / math.sqrt(len(values))
     low = max(mean - reach, least) if least <= min(values) else mean - reach
     high = min(mean + reach, most) if most >= max(values) else mean + reach
     return OverSeeds(mean, low, high, deviation, "student-t")

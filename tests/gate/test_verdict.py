@@ -16,14 +16,17 @@ def change(low, high):
     [
         (-0.01, 0.01, Verdict.PASS),
         (0.01, 0.03, Verdict.PASS),  # slower, and within the budget
-        (0.02, 0.04, Verdict.INCONCLUSIVE),
+        (0.01, 0.045, Verdict.INCONCLUSIVE),  # as well within the budget as above it
         (-0.2, 0.2, Verdict.INCONCLUSIVE),
+        (-0.01, 0.09, Verdict.INCONCLUSIVE),  # above the budget, and perhaps no slower at all
+        (0.0, 0.07, Verdict.INCONCLUSIVE),
+        (0.01, 0.07, Verdict.REGRESSION),  # slower in any case, by more than the budget at best estimate
         (0.031, 0.06, Verdict.REGRESSION),
         (-0.10, -0.04, Verdict.IMPROVEMENT),
         (-0.10, -0.02, Verdict.PASS),
     ],
 )
-def test_the_whole_interval_must_lie_on_one_side_of_the_budget(low, high, verdict):
+def test_a_change_and_its_interval_against_the_budget(low, high, verdict):
     assert decide(change(low, high), budget=0.03)[0] is verdict
 
 
