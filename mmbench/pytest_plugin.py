@@ -21,6 +21,9 @@ BLOCKS = 20
 CHUNK_S = 0.01
 """Shortest chunk in seconds: many times what reading the clock takes."""
 
+SETTLED_FROM_S = 0.05
+"""Calls from which on it does not matter that the first finds the other callable's data in the caches."""
+
 _MOST_CALLS = 100_000
 
 
@@ -41,10 +44,10 @@ def slowdown() -> "Callable[..., Ratio]":
     def measure(
         base: Callable[[], object], head: Callable[[], object], *, blocks: int = BLOCKS, rounds: int = ROUNDS
     ) -> "Ratio":
-        from mmbench.stats.ratio import ratio_of  # noqa: PLC0415  # heavy: only where a fixture is used
+        from mmbench.stats.ratio import ratio_of, without_order  # noqa: PLC0415  # heavy: only where a fixture is used
 
-        calls = {base: _calls(base), head: _calls(head)}
-        return ratio_of([_round(base, head, calls, blocks) for _ in range(rounds)])
+        chunks = {base: _chunk(base), head: _chunk(head)}
+        return ratio_of([without_order(_round(base, head, chunks, blocks)) for _ in range(rounds)])
 
     return measure
 
@@ -77,17 +80,21 @@ def benchmark_model(request: pytest.FixtureRequest) -> Iterator[Callable[..., No
     gc.unfreeze()  # what a live model keeps out of collections
 
 
-def _calls(work: Callable[[], object]) -> int:
-    """How many calls make a chunk."""
+def _chunk(work: Callable[[], object]) -> tuple[int, bool]:
+    """How many calls make a chunk, and whether one goes before them, untimed."""
     work()  # the first may load and compile
     begun = perf_counter()
     work()
     took = perf_counter() - begun
-    return _MOST_CALLS if took <= 0 else max(1, min(_MOST_CALLS, math.ceil(CHUNK_S / took)))
+    calls = _MOST_CALLS if took <= 0 else max(1, min(_MOST_CALLS, math.ceil(CHUNK_S / took)))
+    return calls, took < SETTLED_FROM_S
 
 
 def _round(
-    base: Callable[[], object], head: Callable[[], object], calls: dict[Callable[[], object], int], blocks: int
+    base: Callable[[], object],
+    head: Callable[[], object],
+    chunks: dict[Callable[[], object], tuple[int, bool]],
+    blocks: int,
 ) -> Any:
     """Log-ratios of blocks, by seconds of a call."""
     import numpy as np  # noqa: PLC0415  # heavy: only where a fixture is used
@@ -96,13 +103,15 @@ def _round(
     found = []
     for number in range(blocks):
         order = (base, head, head, base) if number % 2 == 0 else (head, base, base, head)
-        took = [_timed(work, calls[work]) for work in order]
+        took = [_timed(work, *chunks[work]) for work in order]
         outer, inner = took[0] + took[3], took[1] + took[2]
         found.append(math.log(inner / outer if order[0] is base else outer / inner))
     return np.array(found)
 
 
-def _timed(work: Callable[[], object], calls: int) -> float:
+def _timed(work: Callable[[], object], calls: int, settle: bool) -> float:
+    if settle:
+        work()
     begun = perf_counter()
     for _ in range(calls):
         work()

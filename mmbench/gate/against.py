@@ -21,7 +21,8 @@ from mmbench.gate.gate import GateProgress, reason_for, without_places
 from mmbench.gate.link import SideError
 from mmbench.gate.lock import alone
 from mmbench.gate.options import TIMINGS, GateOptions
-from mmbench.gate.pair import chunk_length, prepare
+from mmbench.gate.pair import iteration_seconds, prepare
+from mmbench.gate.pingpong import Chunk
 from mmbench.gate.side import Side, opened
 from mmbench.gate.verdict import change_of, decide, overall
 from mmbench.gate.workload import Workload
@@ -126,8 +127,9 @@ def _measure(
         facts = prepare(link, own, options.patience_s)
         timings: Timings = {}
         for metric in options.metrics:
-            request = {"do": "chunk", "kind": metric, "iterations": chunk_length(link, metric, options)}
-            chunks = [sum(link.ask(request, options.patience_s).values()) for _ in range(2 * options.blocks)]
+            chunk = Chunk.lasting(options.chunk_s, iteration_seconds(link, metric, options.patience_s))
+            blocks, request = chunk.blocks(options.blocks, options.play_s), chunk.request(metric)
+            chunks = [sum(link.ask(request, options.patience_s).values()) for _ in range(2 * blocks)]
             timings[metric] = np.reshape(chunks, (-1, 2)).mean(axis=1)
         return facts, timings
     except BaseException:

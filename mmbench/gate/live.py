@@ -103,8 +103,10 @@ class Live:
         gc.collect()
         gc.freeze()  # what is loaded stays: collections in the middle of a chunk need not look at it
 
-    def chunk(self, kind: str, iterations: int) -> Parts:
+    def chunk(self, kind: str, iterations: int, *, settle: bool = False) -> Parts:
         """Time so many iterations; seconds of one, by part.
+
+        With `settle` the first of them is made once before, untimed: caches may hold what another process used last.
 
         `throughput`: a batch of the workload's size through the model. `latency`: a single sample. `data`: a batch from
         files to what the model takes, by step. `stages`: a batch through the model, by stage, with marks set.
@@ -112,7 +114,7 @@ class Live:
         Raises:
             UsageError: there is no such kind.
         """
-        kinds: Mapping[str, Callable[[int], Parts]] = {
+        kinds: Mapping[str, Callable[[int, bool], Parts]] = {
             "throughput": partial(self._ask, "throughput", self._batches),
             "latency": partial(self._ask, "latency", self._requests),
             "data": self._data,
@@ -120,7 +122,7 @@ class Live:
         }
         if kind not in kinds:
             raise UsageError(f"this mmbench cannot time {kind!r}")
-        return kinds[kind](iterations)
+        return kinds[kind](iterations, settle)
 
     def answers(self) -> list[dict[str, Any]]:
         """What the model answers to the samples of its batches: text, and scores or vector as far as there are any."""
@@ -199,9 +201,11 @@ class Live:
         """The next of them, going round; each kind of chunk has a turn of its own, the same on both sides."""
         return next(self._turn.setdefault(kind, cycle(items)))
 
-    def _ask(self, kind: str, batches: Sequence[Batch], iterations: int) -> Parts:
+    def _ask(self, kind: str, batches: Sequence[Batch], iterations: int, settle: bool) -> Parts:
         chosen = [self._next(kind, batches) for _ in range(iterations)]
         work, wait = self._subject.work, self._subject.wait
+        if settle:
+            work(chosen[0])
         wait()
         begun = perf_counter()
         for batch in chosen:
@@ -209,20 +213,24 @@ class Live:
         wait()
         return {kind: (perf_counter() - begun) / iterations}
 
-    def _data(self, iterations: int) -> Parts:
+    def _data(self, iterations: int, settle: bool) -> Parts:
         run = self._subject.run
         plan = whole_batches(run, self._subject.batch_size)
         numbers = range(min(len(plan), _DATA_BATCHES))
         chosen = [plan[self._next("data", numbers)] for _ in range(iterations)]
+        if settle:
+            _prepare(self._subject, chosen[0])
         with record_stages() as times:
             for indices in chosen:
                 _prepare(self._subject, indices)
         return {name: found.seconds / iterations for name, found in times.self_times.items()}
 
-    def _stages(self, iterations: int) -> Parts:
+    def _stages(self, iterations: int, settle: bool) -> Parts:
         clock = make_clock(self._subject.run.device)
         chosen = [self._next("stages", self._batches) for _ in range(iterations)]
         times = StageTimes(clock)
+        if settle:
+            self._subject.work(chosen[0])
         with settling(clock), observed(times):
             for batch in chosen:
                 with whole(times):

@@ -30,8 +30,9 @@ class GateOptions:
         budgets: by metric, the change that is borne: a share, of a quality a difference; under "" that of all others.
             Where there is none it is `BUDGET` for timings, 2 % for memory, .01 for a quality, nothing for the others.
         pairs, most_pairs: pairs of processes at first, and at most where the interval straddles a budget.
-        blocks: of four chunks, in a pair.
-        chunk_s: seconds that a chunk takes, about.
+        blocks: of four chunks, in a pair: at least.
+        chunk_s: seconds that a chunk takes, about. The shorter it is, the less the machine changes within a block.
+        play_s: seconds for which a pair takes turns on a metric, about; more where so many blocks take longer.
         time_limit_s: seconds after which no further pair is begun.
         patience_s: seconds that a worker may take for one answer.
         level: confidence of all intervals together.
@@ -42,7 +43,8 @@ class GateOptions:
     pairs: int = 3
     most_pairs: int = 6
     blocks: int = 20
-    chunk_s: float = 0.05
+    chunk_s: float = 0.01
+    play_s: float = 4.0
     time_limit_s: float = 300.0
     patience_s: float = 120.0
     level: float = 0.95

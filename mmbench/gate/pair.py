@@ -1,6 +1,5 @@
 """One pair of processes, base and head: started, warmed up, timed by turns, asked for their answers, ended."""
 
-import math
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -12,7 +11,7 @@ from mmbench.data.annotations import shown
 from mmbench.errors import UsageError
 from mmbench.gate.link import Link, SideError, SideName
 from mmbench.gate.options import GateOptions
-from mmbench.gate.pingpong import Block, play
+from mmbench.gate.pingpong import Block, Chunk, play
 from mmbench.gate.side import Side
 from mmbench.gate.workload import Workload
 
@@ -21,10 +20,12 @@ _PLACES = {"stages": "throughput", "data": "data"}
 """Kinds of chunks that tell where time goes, and whose iterations a chunk of them has."""
 
 _PLACE_BLOCKS = 6
+_PLACE_S = 1.0
+"""For each kind: blocks at least, and seconds about."""
+
 _SAME = ("task", "dataset", "revision", "split", "samples", "batch_size", "batches", "requests", "device")
 """Facts that both sides must share for their times to be comparable."""
 
-_MOST_ITERATIONS = 1000
 _EVALUATION_S = 3600.0
 """That an evaluation of all samples may take."""
 
@@ -66,7 +67,7 @@ class Pairs:
         self._scratch = scratch
         here = Path.cwd()
         self._workloads = {name: side.workload(workload, here) for name, side in sides.items()}
-        self._iterations: dict[str, int] = {}  # of a chunk, by kind; what the first pair finds holds for all
+        self._chunks: dict[str, Chunk] = {}  # by kind; what the first pair finds holds for all
         self._made = 0
 
     def make(self) -> Pair:
@@ -102,10 +103,11 @@ class Pairs:
         if first:
             pair.answers = self._ask_both(links, {"do": "answers"})
         for kind in self._options.timings:
-            pair.blocks[kind] = self._play(links, kind, kind, self._options.blocks)
+            pair.blocks[kind] = self._play(links, kind, kind, self._options.blocks, self._options.play_s)
         for kind, like in _PLACES.items():
             if kind not in pair.blocks:
-                pair.blocks[kind] = self._play(links, kind, like, _PLACE_BLOCKS)
+                seconds = min(_PLACE_S, self._options.play_s)
+                pair.blocks[kind] = self._play(links, kind, like, _PLACE_BLOCKS, seconds)
         if first and self._options.qualities:
             metrics = list(self._options.qualities)
             for name in SIDES:
@@ -134,14 +136,18 @@ class Pairs:
     def _ask_both(self, links: Mapping[SideName, Link], request: Mapping[str, Any]) -> dict[SideName, Any]:
         return {name: links[name].ask(request, self._options.patience_s) for name in SIDES}
 
-    def _play(self, links: Mapping[SideName, Link], kind: str, like: str, blocks: int) -> list[Block]:
-        """Let both time blocks of a kind, in chunks as long as those of another."""
-        if like not in self._iterations:
+    def _play(
+        self, links: Mapping[SideName, Link], kind: str, like: str, least_blocks: int, seconds: float
+    ) -> list[Block]:
+        """Let both time blocks of a kind for so many seconds, in chunks as long as those of another."""
+        patience = self._options.patience_s
+        if like not in self._chunks:
             # Asked of both, so that both go on with the same batch.
-            self._iterations[like] = min(chunk_length(links[name], like, self._options) for name in SIDES)
-        until = monotonic() + self._options.time_limit_s
-        iterations, patience = self._iterations[like], self._options.patience_s
-        return play(links["base"], links["head"], kind, iterations, blocks, patience, until)
+            slower = max(iteration_seconds(links[name], like, patience) for name in SIDES)
+            self._chunks[like] = Chunk.lasting(self._options.chunk_s, slower)
+        chunk, until = self._chunks[like], monotonic() + self._options.time_limit_s
+        blocks = chunk.blocks(least_blocks, seconds)
+        return play(links["base"], links["head"], kind, chunk, blocks, patience, until)
 
 
 def prepare(link: Link, workload: Workload, patience_s: float) -> dict[str, Any]:
@@ -156,15 +162,14 @@ def prepare(link: Link, workload: Workload, patience_s: float) -> dict[str, Any]
     return facts
 
 
-def chunk_length(link: Link, kind: str, options: GateOptions) -> int:
-    """Iterations of a chunk of about the asked length.
+def iteration_seconds(link: Link, kind: str, patience_s: float) -> float:
+    """What one iteration of a chunk takes, about.
 
     Raises:
         SideError, HarnessError: as `Link.ask`.
     """
-    took = sum(link.ask({"do": "chunk", "kind": kind, "iterations": 1}, options.patience_s).values())
-    wanted = options.chunk_s / took if took > 0 else _MOST_ITERATIONS
-    return max(1, min(_MOST_ITERATIONS, math.ceil(wanted)))
+    one = Chunk(iterations=1, settle=False, seconds=0.0)
+    return float(sum(link.ask(one.request(kind), patience_s).values()))
 
 
 def check_apart(facts: Mapping[SideName, Mapping[str, Any]], sides: Mapping[SideName, Side]) -> None:

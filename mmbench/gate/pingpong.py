@@ -8,16 +8,23 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from time import monotonic
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mmbench.gate.link import Link
+from mmbench.stats.ratio import without_order
 
 Parts = dict[str, float]
 """Seconds of one iteration, by part of the work."""
 
 _FEWEST = 2
+_MOST_ITERATIONS = 1000
+_SETTLED_FROM_S = 0.05
+"""Iterations from which on it does not matter that the first finds the other process's data in the caches: that was
+measured to take 2 ms."""
+
 _ORDERS = (["base", "head", "head", "base"], ["head", "base", "base", "head"])
 
 
@@ -29,15 +36,46 @@ class Block:
     head: tuple[Parts, Parts]
 
 
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """What a worker does in one turn.
+
+    Attributes:
+        iterations: that are timed.
+        settle: whether one is made before, untimed.
+        seconds: that all of it takes, about.
+    """
+
+    iterations: int
+    settle: bool
+    seconds: float
+
+    @classmethod
+    def lasting(cls, seconds: float, iteration_s: float) -> "Chunk":
+        """About so many seconds of iterations that take so many each."""
+        iterations = math.ceil(seconds / iteration_s) if iteration_s > 0 else _MOST_ITERATIONS
+        iterations = max(1, min(_MOST_ITERATIONS, iterations))
+        settle = iteration_s < _SETTLED_FROM_S
+        return cls(iterations, settle, (iterations + settle) * iteration_s)
+
+    def request(self, kind: str) -> dict[str, Any]:
+        """For a worker."""
+        return {"do": "chunk", "kind": kind, "iterations": self.iterations, "settle": self.settle}
+
+    def blocks(self, least: int, seconds: float) -> int:
+        """How many blocks of four such chunks fill so many seconds, at least so many."""
+        return max(least, math.ceil(seconds / (4 * self.seconds))) if self.seconds > 0 else least
+
+
 def play(
-    base: Link, head: Link, kind: str, iterations: int, blocks: int, timeout_s: float, until: float = math.inf
+    base: Link, head: Link, kind: str, chunk: Chunk, blocks: int, timeout_s: float, until: float = math.inf
 ) -> list[Block]:
-    """Let both time chunks of that kind, so many iterations each.
+    """Let both time chunks of that kind.
 
     Args:
         base, head: ready workers.
         kind: of the chunks; see `Live.chunk`.
-        iterations: of a chunk.
+        chunk: what is in each.
         blocks: of four chunks.
         timeout_s: seconds that a chunk may take.
         until: time of `monotonic` after which no further block is begun; two are made in any case.
@@ -46,7 +84,7 @@ def play(
         SideError, HarnessError: as `Link.ask`.
     """
     links = {"base": base, "head": head}
-    request = {"do": "chunk", "kind": kind, "iterations": iterations}
+    request = chunk.request(kind)
     found = []
     for number in range(blocks):
         if number >= _FEWEST and monotonic() > until:
@@ -59,12 +97,13 @@ def play(
 
 
 def log_ratios(blocks: Iterable[Block], part: str | None = None) -> NDArray[np.float64]:
-    """Natural logarithm of head's seconds by base's, [blocks]; of one part of the work, or of all.
+    """Natural logarithm of head's seconds by base's, [blocks], less the effect of their order; of a part or of all.
 
     Blocks in which a side took no time in that part are left out.
     """
     pairs = [(_seconds(block.base, part), _seconds(block.head, part)) for block in blocks]
-    return np.log([head / base for base, head in pairs if base > 0 and head > 0])
+    ratios = [head / base if base > 0 and head > 0 else math.nan for base, head in pairs]
+    return without_order(np.log(ratios))
 
 
 def seconds(blocks: Iterable[Block], side: str, part: str | None = None) -> NDArray[np.float64]:

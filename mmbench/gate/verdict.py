@@ -16,7 +16,8 @@ def change_of(ratio: Ratio) -> Change:
         low=ratio.low - 1,
         high=ratio.high - 1,
         level=ratio.level,
-        method="median over blocks of four alternating chunks, mean over pairs of processes, of logarithms; "
+        method="median over blocks of four alternating chunks, less the effect of their order, and mean over pairs of "
+        "processes, of logarithms; "
         "hierarchical bootstrap over pairs and their blocks, at least Student's t over pairs",
         pairs=ratio.pairs,
         blocks=ratio.blocks,

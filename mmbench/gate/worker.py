@@ -11,7 +11,7 @@ import sys
 import traceback
 from typing import IO, Any
 
-PROTOCOL = 1
+PROTOCOL = 2
 """Version of requests and replies."""
 
 
@@ -63,8 +63,8 @@ class _Worker:
 
                 self._live = Live(Workload.from_json(workload), least_s=least_s, most_s=most_s)
                 return self._live.facts
-            case {"do": "chunk", "kind": kind, "iterations": iterations}:
-                return self._live.chunk(kind, iterations)
+            case {"do": "chunk", "kind": kind, "iterations": iterations, "settle": settle}:
+                return self._live.chunk(kind, iterations, settle=settle)
             case {"do": "answers"}:
                 return self._live.answers()
             case {"do": "static"}:

@@ -71,6 +71,7 @@ class Model:
     modalities = ("text",)
     labels = ("red", "green")
     calls = 0
+    ended = 0.0
 
     @classmethod
     def open(cls, name):
@@ -105,10 +106,13 @@ class Model:
             os.kill(os.getpid(), signal.SIGKILL)
         if Model.calls == PLANTED.get("hangs_at") or (PLANTED.get("hangs_in_chunk") and in_chunk()):
             time.sleep(1000)
+        if time.perf_counter() - Model.ended > 0.002:  # as where another process has filled the caches
+            time.sleep(PLANTED.get("after_pause_s", 0.0))
         with stage("read"):
             time.sleep(PLANTED.get("other_read_s" if ODD else "read_s", 0.002))
         with stage("tell"):
             time.sleep(PLANTED.get("tell_s", 0.002))
         red = batch.inputs["text"].clone()
         red[: PLANTED.get("wrong", 0)] *= -1
+        Model.ended = time.perf_counter()
         return torch.stack([red, -red], dim=1)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from mmbench.stats.ratio import ratio_of, share_above, unpaired_ratio_of
+from mmbench.stats.ratio import ratio_of, share_above, unpaired_ratio_of, without_order
 
 
 def simulated(rng, ratio, *, pairs=3, blocks=20, between=0.002, within=0.03):
@@ -80,3 +80,21 @@ def test_unpaired_timings_have_the_ratio_of_their_medians_and_know_no_more_than_
     assert (found.pairs, found.blocks) == (3, 60)
     with pytest.raises(ValueError, match="needs pairs"):
         unpaired_ratio_of(base, [])
+
+
+def test_an_effect_of_the_order_neither_moves_nor_widens_the_ratio():
+    rng = np.random.default_rng(3)
+    plain = simulated(rng, 1.04, pairs=5, blocks=40, within=0.004)
+    by_order = np.where(np.arange(40) % 2 == 0, -0.02, 0.02)
+    moved = [without_order(pair + by_order) for pair in plain]
+    known, found, ignored = ratio_of(plain), ratio_of(moved), ratio_of([pair + by_order for pair in plain])
+    assert found.value == pytest.approx(known.value, abs=0.0005)
+    assert found.high - found.low == pytest.approx(known.high - known.low, rel=0.2)
+    assert ignored.high - ignored.low > 1.5 * (found.high - found.low)
+
+
+def test_blocks_that_tell_nothing_are_left_out_of_their_order():
+    found = without_order(np.array([0.1, 0.5, np.nan, 0.7, 0.3]))
+    assert sorted(found) == pytest.approx([0.3, 0.3, 0.5, 0.5])
+    assert list(without_order(np.array([np.nan, 0.5]))) == [0.5]
+    assert len(without_order(np.array([]))) == 0
