@@ -18,23 +18,28 @@ import tempfile
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from shutil import copy, rmtree
 from statistics import median
 from time import perf_counter
 
+import numpy as np
 import torch
-from quality import parser, prepare
 
 from mmbench.gate.gate import gate
+from mmbench.gate.live import Live
 from mmbench.gate.options import GateOptions
 from mmbench.gate.workload import Workload
+from mmbench.record.gate import Finding
+from mmbench.stats.ratio import without_order
 
 PLUGIN = Path(__file__).with_name("gate_plugin.py")
 WORKLOAD = Workload("film", "vqa", plugins=(PLUGIN.name,), limit=512)
 NEIGHBOUR = "import torch; torch.set_num_threads(1); a = torch.randn(256, 256)\nwhile True: a @ a"
 ROUNDS = 400
+SOME = 100
+"""Products that are timed to know what one adds."""
 
 BENCHMARK = """
 from pathlib import Path
@@ -109,9 +114,15 @@ def by_gate(base: Path, head: Path, budget: float) -> dict[str, object]:
         "reason": report.reason,
         "seconds": report.seconds,
         "change": None if change is None else change.model_dump(exclude={"method"}),
-        "base_s": finding.base_s if finding else None,
-        "head_s": finding.head_s if finding else None,
+        "pairs": medians(finding) if finding else None,
     }
+
+
+def medians(finding: Finding) -> list[float]:
+    """Of each pair of processes what it says of the change."""
+    sides = zip(finding.base_s or (), finding.head_s or (), strict=True)
+    ratios = [without_order(np.log(np.divide(head, base))) for base, head in sides]
+    return [round(float(np.expm1(np.median(each))), 5) for each in ratios]
 
 
 def by_pytest_benchmark(base: Path, head: Path, _: float) -> dict[str, object]:
@@ -148,22 +159,29 @@ def neighbour(*, wanted: bool) -> Iterator[None]:
 
 
 def products_for(share: float) -> int:
-    """How many products take that share of an iteration, both timed by turns."""
-    prepared = prepare(parser("").parse_args([]), 512)
-    batch = prepared.model.collate([prepared.samples[index] for index in range(64)])
+    """How many products take that share of an iteration, in a process like the gate's, with and without by turns."""
+    torch.set_num_threads(WORKLOAD.threads)
     left, right, out = torch.randn(3, 64, 64).unbind()
-    iterations, products = [], []
+
+    def seconds(products: int) -> float:
+        begun = perf_counter()
+        for _ in range(products):
+            torch.mm(left, right, out=out)
+        live.chunk("throughput", 1)
+        return perf_counter() - begun
+
+    without, shares = [], []
     with torch.inference_mode():
-        for _ in range(ROUNDS):
-            begun = perf_counter()
-            prepared.task.ask(prepared.model, batch)  # what the gate times
-            between = perf_counter()
-            for _ in range(100):
-                torch.mm(left, right, out=out)
-            iterations.append(between - begun)
-            products.append((perf_counter() - between) / 100)
-    found = round(share * median(iterations) / median(products))
-    print(f"{share:.0%} of {1e3 * median(iterations):.2f} ms: {found} products of {1e6 * median(products):.1f} us")
+        live = Live(replace(WORKLOAD, plugins=()), least_s=0.5, most_s=5.0)
+        for number in range(ROUNDS):
+            order = (0, SOME, SOME, 0) if number % 2 == 0 else (SOME, 0, 0, SOME)
+            took = [seconds(products) for products in order]
+            plain, more = (sum(t for t, n in zip(took, order, strict=True) if n == products) for products in (0, SOME))
+            without.append(plain / 2)
+            shares.append(more / plain - 1)
+    each = median(shares) / SOME
+    found = round(share / each)
+    print(f"{share:.0%} of {1e3 * median(without):.2f} ms: {found} products, each {each:.3%} of it")
     return found
 
 
