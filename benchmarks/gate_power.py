@@ -4,7 +4,7 @@ A trial is a whole gate of two folders with the same code, of which one does fur
 iteration; how many make up 5 or 10 % of an iteration is measured by turns first. `--neighbour` keeps one core busy with
 another process meanwhile. Each trial is a line of JSON in OUTPUT, so a study that was ended goes on where it was.
 `--pytest-benchmark` lets pytest-benchmark judge the same sides: a run of each, and `--benchmark-compare-fail=mean:5%`.
-`--summary FILE...` prints the table of finished trials.
+`--table FILE...` prints finished trials as a table.
 
 Must hold: of the same code at most 1 % regressions; 5 % more work found in 95 % of trials on an idle machine and in
 90 % beside a neighbour, 10 % always; 10 % less work is an improvement; the median time to a verdict below a minute.
@@ -32,11 +32,13 @@ from mmbench.gate.live import Live
 from mmbench.gate.options import GateOptions
 from mmbench.gate.workload import Workload
 from mmbench.record.gate import Finding
+from mmbench.stats.intervals import wilson
 from mmbench.stats.ratio import without_order
 
 PLUGIN = Path(__file__).with_name("gate_plugin.py")
 WORKLOAD = Workload("film", "vqa", plugins=(PLUGIN.name,), limit=512)
 NEIGHBOUR = "import torch; torch.set_num_threads(1); a = torch.randn(256, 256)\nwhile True: a @ a"
+VERDICTS = ("regression", "inconclusive", "pass", "improvement", "failure")
 ROUNDS = 400
 SOME = 100
 """Products that are timed to know what one adds."""
@@ -66,11 +68,10 @@ def main() -> None:
     options.add_argument("--pytest-benchmark", action="store_true", help="judge by pytest-benchmark instead")
     options.add_argument("--products", type=int, help="of the extra work, where that was measured before")
     options.add_argument("--output", type=Path, help="finished trials, a line each")
-    options.add_argument("--summary", type=Path, nargs="+", metavar="FILE")
+    options.add_argument("--table", type=Path, nargs="+", metavar="FILE")
     chosen = options.parse_args()
-    if chosen.summary:
-        for path in chosen.summary:
-            print(summary(path))
+    if chosen.table:
+        print(table(chosen.table))
         return
     if chosen.output is None:
         options.error("--output is missing")
@@ -185,19 +186,33 @@ def products_for(share: float) -> int:
     return found
 
 
-def summary(path: Path) -> str:
-    """One line: what was judged, how often which verdict, and how long it took."""
-    rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
-    counts = Counter(row["verdict"] for row in rows)
-    told = ", ".join(f"{verdict} {count}" for verdict, count in counts.most_common())
-    where = "beside a neighbour" if rows[0]["neighbour"] else "idle"
-    changes = [row["change"]["value"] for row in rows if row.get("change")]
-    median_change = f"; median change {median(changes):+.2%}" if changes else ""
-    seconds: Sequence[float] = [row["seconds"] for row in rows]
-    return (
-        f"{rows[0]['judge']}, {rows[0]['extra']:+.0%} work, {where}: {len(rows)} trials, {told}{median_change}; "
-        f"median {median(seconds):.0f} s"
-    )
+def table(paths: Sequence[Path]) -> str:
+    """Finished trials as a table: what was judged, how often which verdict, and how long it took."""
+    head = ["judge", "work", "machine", "trials", *VERDICTS, "median change", "median time"]
+    rows = [head, ["---"] * len(head), *map(row, paths)]
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in rows)
+
+
+def row(path: Path) -> list[str]:
+    """The trials of one file; shares with Wilson's 95 % interval."""
+    trials = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    counts = Counter(trial["verdict"] for trial in trials)
+    changes = [trial["change"]["value"] for trial in trials if trial.get("change")]
+    return [
+        trials[0]["judge"],
+        f"{trials[0]['extra']:+.0%}" if trials[0]["extra"] else "the same",
+        "one core busy" if trials[0]["neighbour"] else "idle",
+        str(len(trials)),
+        *(share(counts[verdict], len(trials)) for verdict in VERDICTS),
+        f"{median(changes):+.1%}" if changes else "",
+        f"{median(trial['seconds'] for trial in trials):.0f} s",
+    ]
+
+
+def share(count: int, trials: int) -> str:
+    """How many of the trials, and how many of a hundred that may be: `3 (0.5 to 4.3 %)`."""
+    low, high = wilson(count, trials, 0.95) or (0.0, 1.0)
+    return f"{count} ({100 * low:.1f} to {100 * high:.1f} %)"
 
 
 if __name__ == "__main__":

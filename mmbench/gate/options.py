@@ -44,7 +44,7 @@ class GateOptions:
     most_pairs: int = 6
     blocks: int = 20
     chunk_s: float = 0.01
-    play_s: float = 4.0
+    play_s: float = 2.5
     time_limit_s: float = 300.0
     patience_s: float = 120.0
     level: float = 0.95

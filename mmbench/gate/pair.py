@@ -20,7 +20,7 @@ _PLACES = {"stages": "throughput", "data": "data"}
 """Kinds of chunks that tell where time goes, and whose iterations a chunk of them has."""
 
 _PLACE_BLOCKS = 6
-_PLACE_S = 1.0
+_PLACE_S = 0.6
 """For each kind: blocks at least, and seconds about."""
 
 _SAME = ("task", "dataset", "revision", "split", "samples", "batch_size", "batches", "requests", "device")
