@@ -203,7 +203,8 @@ def row(path: Path) -> list[str]:
         f"{trials[0]['extra']:+.0%}" if trials[0]["extra"] else "the same",
         "one core busy" if trials[0]["neighbour"] else "idle",
         str(len(trials)),
-        *(share(counts[verdict], len(trials)) for verdict in VERDICTS),
+        *(share(counts[verdict], len(trials)) for verdict in VERDICTS[:1]),
+        *(share(counts[verdict], len(trials)) if counts[verdict] else "0" for verdict in VERDICTS[1:]),
         f"{median(changes):+.1%}" if changes else "",
         f"{median(trial['seconds'] for trial in trials):.0f} s",
     ]
