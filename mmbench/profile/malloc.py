@@ -161,10 +161,9 @@ def returning_malloc() -> Iterator[Returning]:
     """Within the context, large blocks of this thread come from the kernel and go back to it.
 
     Small blocks (below `MAPPED_FROM`) still come from arenas, and `give_back` returns those that are free, but for the
-    pages that they share with blocks in use. Not reached:
-    the free ends of other threads' arenas. After the context malloc's thresholds stand where its own adaptation ends
-    (32 MiB and 64 MiB), since what they were cannot be read; passes that measure time had better come before. Elsewhere
-    than on glibc nothing changes.
+    pages that they share with blocks in use. Not reached: the free ends of other threads' arenas. After the context
+    malloc's thresholds stand where its own adaptation ends (32 MiB and 64 MiB), since what they were cannot be read;
+    passes that measure time had better come before. Elsewhere than on glibc nothing changes.
     """
     malloc = _glibc()
     gc.collect()  # garbage that was freed within the measurement would hide as much new memory
