@@ -27,6 +27,7 @@ from time import perf_counter
 import numpy as np
 import torch
 
+from mmbench.cli.signals import ended_by_signals
 from mmbench.gate.gate import gate
 from mmbench.gate.live import Live
 from mmbench.gate.options import GateOptions
@@ -78,7 +79,8 @@ def main() -> None:
     products = chosen.products
     if products is None:
         products = products_for(abs(chosen.extra)) if chosen.extra else 0
-    run(chosen, products)
+    with ended_by_signals():  # the neighbour, too
+        run(chosen, products)
 
 
 def run(chosen: argparse.Namespace, products: int) -> None:

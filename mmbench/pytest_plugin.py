@@ -5,7 +5,10 @@ Loaded by pytest wherever mmbench is installed; nothing heavy is imported before
 
 import gc
 import math
+import random
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
@@ -46,8 +49,8 @@ def slowdown() -> "Callable[..., Ratio]":
     ) -> "Ratio":
         from mmbench.stats.ratio import ratio_of, without_order  # noqa: PLC0415  # heavy: only where a fixture is used
 
-        chunks = {base: _chunk(base), head: _chunk(head)}
-        return ratio_of([without_order(_round(base, head, chunks, blocks)) for _ in range(rounds)])
+        sides = _chunk(base), _chunk(head)
+        return ratio_of([without_order(_round(*sides, blocks)) for _ in range(rounds)])
 
     return measure
 
@@ -58,6 +61,9 @@ def benchmark_model(request: pytest.FixtureRequest) -> Iterator[Callable[..., No
 
     Options are those of `mmbench.gate.workload.Workload`: dataset, split, data, weights, limit, device, dtype, threads.
     A round is one batch that lies ready. `samples_per_s` (of the median round), model and task go into `extra_info`.
+
+    Threads and random states are afterwards what they were before. Thresholds of glibc's malloc stay where mmbench sets
+    them, which is where their own adaptation ends: what they were cannot be read.
     """
     benchmark = request.getfixturevalue("benchmark")  # not an argument: pytest-benchmark may not be installed
 
@@ -68,7 +74,7 @@ def benchmark_model(request: pytest.FixtureRequest) -> Iterator[Callable[..., No
         from mmbench.gate.workload import Workload  # noqa: PLC0415  # heavy: only where a fixture is used
 
         workload = Workload(model, task, **options)
-        with torch.inference_mode():
+        with _restored(), torch.inference_mode():
             live = Live(workload, least_s=0.5, most_s=5.0)
             benchmark(live.chunk, "throughput", 1)
         size = live.facts["batch_size"]
@@ -80,39 +86,63 @@ def benchmark_model(request: pytest.FixtureRequest) -> Iterator[Callable[..., No
     gc.unfreeze()  # what a live model keeps out of collections
 
 
-def _chunk(work: Callable[[], object]) -> tuple[int, bool]:
-    """How many calls make a chunk, and whether one goes before them, untimed."""
+@contextmanager
+def _restored() -> Iterator[None]:
+    """Undo after the context what a run sets for the whole process: the number of threads, and seeds."""
+    import numpy as np  # noqa: PLC0415  # heavy: only where a fixture is used
+    import torch  # noqa: PLC0415  # heavy: only where a fixture is used
+
+    threads, of_python, of_numpy = torch.get_num_threads(), random.getstate(), np.random.get_state()
+    # A GPU that nobody has used has no state yet, and to ask for it would start the driver.
+    devices = range(torch.cuda.device_count()) if torch.cuda.is_initialized() else ()  # type: ignore[no-untyped-call]
+    try:
+        with torch.random.fork_rng(devices=devices):
+            yield
+    finally:
+        torch.set_num_threads(threads)
+        random.setstate(of_python)
+        np.random.set_state(of_numpy)
+
+
+@dataclass(frozen=True, slots=True)
+class _Chunk:
+    """Calls of one side that are timed together; `settle` makes one before them, untimed."""
+
+    work: Callable[[], object]
+    calls: int
+    settle: bool
+
+    def seconds(self) -> float:
+        """Of a call, on average."""
+        work = self.work  # found once, not in the time that is taken
+        if self.settle:
+            work()
+        begun = perf_counter()
+        for _ in range(self.calls):
+            work()
+        return (perf_counter() - begun) / self.calls
+
+
+def _chunk(work: Callable[[], object]) -> _Chunk:
+    """A chunk that is long enough, by what a call took."""
     work()  # the first may load and compile
     begun = perf_counter()
     work()
     took = perf_counter() - begun
     calls = _MOST_CALLS if took <= 0 else max(1, min(_MOST_CALLS, math.ceil(CHUNK_S / took)))
-    return calls, took < SETTLED_FROM_S
+    return _Chunk(work, calls, settle=took < SETTLED_FROM_S)
 
 
-def _round(
-    base: Callable[[], object],
-    head: Callable[[], object],
-    chunks: dict[Callable[[], object], tuple[int, bool]],
-    blocks: int,
-) -> Any:
+def _round(base: _Chunk, head: _Chunk, blocks: int) -> Any:
     """Log-ratios of blocks, by seconds of a call."""
     import numpy as np  # noqa: PLC0415  # heavy: only where a fixture is used
 
     gc.collect()
     found = []
     for number in range(blocks):
-        order = (base, head, head, base) if number % 2 == 0 else (head, base, base, head)
-        took = [_timed(work, *chunks[work]) for work in order]
-        outer, inner = took[0] + took[3], took[1] + took[2]
-        found.append(math.log(inner / outer if order[0] is base else outer / inner))
+        base_begins = number % 2 == 0  # not by comparing callables: both sides may be the same
+        outer, inner = (base, head) if base_begins else (head, base)
+        took = [chunk.seconds() for chunk in (outer, inner, inner, outer)]
+        ratio = (took[1] + took[2]) / (took[0] + took[3])
+        found.append(math.log(ratio) if base_begins else -math.log(ratio))
     return np.array(found)
-
-
-def _timed(work: Callable[[], object], calls: int, settle: bool) -> float:
-    if settle:
-        work()
-    begun = perf_counter()
-    for _ in range(calls):
-        work()
-    return (perf_counter() - begun) / calls

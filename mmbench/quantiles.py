@@ -1,15 +1,20 @@
-"""Quantiles of the distributions that intervals are made from.
+"""Distributions that intervals are made from: their quantiles and probabilities.
 
 From `scipy.special`, since `scipy.stats`, which has them by name, takes a second to import.
 """
 
 import numpy as np
-from scipy.special import bdtr, ndtri, stdtrit
+from scipy.special import bdtr, ndtri, stdtr, stdtrit
 
 
 def student_t(level: float, freedom: int) -> float:
     """What Student's t with so many degrees of freedom does not exceed, on either side, with probability `level`."""
     return float(stdtrit(freedom, (1 + level) / 2))
+
+
+def student_below(value: float, freedom: int) -> float:
+    """The probability that Student's t with so many degrees of freedom is below a value."""
+    return float(stdtr(freedom, value))
 
 
 def normal(level: float) -> float:

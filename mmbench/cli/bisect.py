@@ -36,11 +36,25 @@ def bisect(
     most_pairs: Annotated[
         int, typer.Option("--most-pairs", help="At most, while it is not certain.")
     ] = DEFAULTS.most_pairs,
+    time_limit: Annotated[
+        float,
+        typer.Option(
+            "--time-limit", metavar="SECONDS", help="No further pair of a commit is begun that would end later."
+        ),
+    ] = DEFAULTS.time_limit_s,
+    patience: Annotated[
+        float, typer.Option("--patience", metavar="SECONDS", help="A worker that is silent for longer hangs.")
+    ] = DEFAULTS.patience_s,
     json: JsonOption = False,
 ) -> None:
     """Find the commit that made a model slower, by comparing commits with a good one, half of those left at a time."""
     options = GateOptions(
-        metrics=(metric,), budgets=parse_budgets(budget or []), pairs=pairs, most_pairs=max(pairs, most_pairs)
+        metrics=(metric,),
+        budgets=parse_budgets(budget or []),
+        pairs=pairs,
+        most_pairs=max(pairs, most_pairs),
+        time_limit_s=time_limit,
+        patience_s=patience,
     )
     from mmbench.cli.bisect_lines import BisectLines
     from mmbench.gate.bisect import bisect as search

@@ -25,4 +25,6 @@ def told_step(step: Step) -> str:
         return f"{name}: passed over, {step.reason}"
     change = step.change
     bounds = f"{change.value:+.1%} [{change.low:+.1%}, {change.high:+.1%}]"
+    if step.confidence is None:
+        return f"{name}: {bounds}, {step.reason}"
     return f"{name}: {bounds}, {'bad' if step.bad else 'good'}, confidence {step.confidence:.1%}"

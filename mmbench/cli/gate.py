@@ -10,7 +10,7 @@ import typer
 from mmbench.cli.console import JsonOption, console, print_line
 from mmbench.cli.signals import ended_by_signals
 from mmbench.cli.workload_options import takes_workload
-from mmbench.errors import UsageError, unknown_name
+from mmbench.errors import MMBenchError, UsageError, unknown_name
 from mmbench.gate.options import EXACT, TIMINGS, GateOptions, parse_budgets
 from mmbench.gate.workload import Workload
 from mmbench.registry import registry
@@ -146,7 +146,9 @@ def gate(
             return
         known = load_floor(place, workload)
         if known is None and floor is not None:
-            raise UsageError(f"there is no noise floor in {floor}: --calibrate makes it")
+            if not floor.is_file():
+                raise UsageError(f"there is no noise floor in {floor}: --calibrate makes it")
+            print_line("note", "yellow", f"{floor} holds the noise floor of another runner; it is not used")
         found = _gate(base, against, head, workload, options, known)
     if json:
         typer.echo(found.to_json(), nl=False)
@@ -239,18 +241,35 @@ def _reports(texts: Sequence[str]) -> list[tuple[str, Path]]:
 
 
 def _write(found: "GateReport", reports: Sequence[tuple[str, Path]]) -> None:
-    """Write what was asked for, and append to the summary of a job of GitHub Actions, where it runs in one."""
+    """Append to the summary of a job of GitHub Actions, where it runs in one, and write what was asked for.
+
+    Raises:
+        UsageError, HarnessError: the first of those that could not be written; the others are.
+    """
     from mmbench.gate.formats.writers import write_report
 
+    _summarize(found)
+    failed: list[MMBenchError] = []
     for kind, path in reports:
-        write_report(kind, path, found)
-        print_line("wrote", "green", str(path))
-    summary = os.environ.get("GITHUB_STEP_SUMMARY")
-    if summary:
-        from mmbench.gate.formats.markdown import to_markdown
-
         try:
-            with Path(summary).open("a", encoding="utf-8") as file:
-                file.write(to_markdown(found))
-        except OSError as error:  # a container may not have it
-            print_line("note", "yellow", f"the summary of the job cannot be written: {error.strerror}")
+            write_report(kind, path, found)
+        except MMBenchError as error:
+            failed.append(error)
+            continue
+        print_line("wrote", "green", str(path))
+    if failed:
+        raise failed[0]
+
+
+def _summarize(found: "GateReport") -> None:
+    summary = os.environ.get("GITHUB_STEP_SUMMARY")
+    if not summary:
+        return
+    from mmbench.gate.formats.markdown import to_markdown
+
+    try:
+        with Path(summary).open("a", encoding="utf-8") as file:
+            before = "\n" if file.tell() else ""  # what stands there may not end its last line
+            file.write(before + to_markdown(found))
+    except OSError as error:  # a container may not have it
+        print_line("note", "yellow", f"the summary of the job cannot be written: {error.strerror}")

@@ -70,7 +70,7 @@ def _where(report: GateReport) -> list[str]:
         f"{_GROUPS[group]} ({join_names([place.name for place in slower if place.group == group])})" for group in groups
     ]
     others = [name for group, name in _GROUPS.items() if group not in groups]
-    rest = f"; {join_names(others)} {'is' if len(others) == 1 else 'are'} not" if others else ""
+    rest = f"; not found to be slower: {join_names(others)}" if others else ""
     return [f"slower: {join_names(told)}{rest}"]
 
 

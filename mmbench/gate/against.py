@@ -4,7 +4,7 @@ Whatever the machine did between the two runs counts as head's, and a shared mac
 """
 
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -16,15 +16,16 @@ from numpy.typing import NDArray
 from pydantic import ValidationError
 
 from mmbench.errors import UsageError
+from mmbench.gate.answers import digest
 from mmbench.gate.floor import fingerprint
 from mmbench.gate.gate import GateProgress, reason_for, without_places
 from mmbench.gate.link import SideError
 from mmbench.gate.lock import alone
 from mmbench.gate.options import TIMINGS, GateOptions
-from mmbench.gate.pair import iteration_seconds, prepare
+from mmbench.gate.pair import check_ran, iteration_seconds, prepare
 from mmbench.gate.pingpong import Chunk
 from mmbench.gate.side import Side, opened
-from mmbench.gate.verdict import change_of, decide, overall
+from mmbench.gate.verdict import change_of, decide, overall, too_few
 from mmbench.gate.workload import Workload
 from mmbench.record.environment import capture
 from mmbench.record.gate import Finding, Floor, GateReport, SideInfo, Verdict
@@ -50,9 +51,10 @@ def load_stored(path: Path, workload: Workload, options: GateOptions) -> GateRep
         raise UsageError(f"cannot read {path}: {error.strerror or error}") from error
     except (ValidationError, UnicodeDecodeError) as error:
         raise UsageError(f"{path} is no report of `mmbench gate --report json=FILE`") from error
-    for name, value in without_places(workload).items():
-        if name not in _PLACES and found.workload.get(name) != value:
-            raise UsageError(f"{path} is of another workload: {name} {found.workload.get(name)}, not {value}")
+    ours = without_places(workload)
+    for name in sorted({*ours, *found.workload} - {*_PLACES}):
+        if found.workload.get(name) != ours.get(name):
+            raise UsageError(f"{path} is of another workload: {name} {found.workload.get(name)}, not {ours.get(name)}")
     stored = {finding.metric for finding in found.findings if finding.head_s}
     for metric in options.metrics:
         if metric not in stored:
@@ -80,18 +82,29 @@ def gate_against(
     progress = progress or GateProgress()
     processes: list[Timings] = []
     failure: str | None = None
-    info = SideInfo(label=head, commit=None, dirty=False, versions={})
+    info = SideInfo(label=head, commit=None, dirty=False, versions={}, answers=None)
     try:
         with (
             alone(options.time_limit_s, progress.note),
             TemporaryDirectory(prefix="mmbench-gate-", ignore_cleanup_errors=True) as scratch,
             opened("head", head, Path(scratch)) as side,
         ):
+            begun = monotonic()
             for number in range(options.pairs):
+                spent = monotonic() - begun
+                if processes and spent + spent / number > options.time_limit_s:
+                    break
                 progress.pair(number + 1, options.pairs)
-                facts, timings = _measure(side, workload, options, number, Path(scratch))
-                processes.append(timings)
-                info = SideInfo(label=side.label, commit=side.commit, dirty=side.dirty, versions=facts["versions"])
+                found = _measure(side, workload, options, number, Path(scratch))
+                processes.append(found.timings)
+                info = SideInfo(
+                    label=side.label,
+                    commit=side.commit,
+                    dirty=side.dirty,
+                    versions=found.facts["versions"],
+                    answers=found.answers,
+                )
+                _check(found, stored)
     except SideError as error:
         if error.usage:
             raise UsageError(error.reason) from error
@@ -106,6 +119,7 @@ def gate_against(
         base=stored.head,
         head=info,
         workload=without_places(workload),
+        ran=stored.ran,
         findings=findings,
         places=[],
         answers=None,
@@ -117,21 +131,42 @@ def gate_against(
     )
 
 
-def _measure(
-    side: Side, workload: Workload, options: GateOptions, number: int, scratch: Path
-) -> tuple[dict[str, Any], Timings]:
-    """One process: its facts, and its timings in chunks as a gate's."""
+@dataclass(frozen=True, slots=True)
+class _Measured:
+    """What one process gave; `answers` is the digest of its texts."""
+
+    facts: dict[str, Any]
+    answers: str
+    timings: Timings
+
+
+def _check(found: _Measured, stored: GateReport) -> None:
+    """Refuse to compare the speed of what does not do the same.
+
+    Raises:
+        SideError: of head.
+    """
+    check_ran(found.facts, stored.ran, "what is stored")
+    if found.answers != stored.head.answers:
+        raise SideError(
+            "head", "answers otherwise than what is stored; if that is meant, compare both live with --base"
+        )
+
+
+def _measure(side: Side, workload: Workload, options: GateOptions, number: int, scratch: Path) -> _Measured:
+    """One process: its facts and answers, and its timings in chunks as a gate's."""
     own = side.workload(workload, Path.cwd())
-    link = side.start(scratch / "head.log", number, own.threads)
+    link = side.start(scratch / f"head-{number}.log", number, own.threads)
     try:
         facts = prepare(link, own, options.patience_s)
+        answers = digest(link.ask({"do": "answers"}, options.patience_s))
         timings: Timings = {}
         for metric in options.metrics:
             chunk = Chunk.lasting(options.chunk_s, iteration_seconds(link, metric, options.patience_s))
             blocks, request = chunk.blocks(options.blocks, options.play_s), chunk.request(metric)
             chunks = [sum(link.ask(request, options.patience_s).values()) for _ in range(2 * blocks)]
             timings[metric] = np.reshape(chunks, (-1, 2)).mean(axis=1)
-        return facts, timings
+        return _Measured(facts, answers, timings)
     except BaseException:
         link.kill()
         raise
@@ -163,15 +198,16 @@ def _finding(
     ratio = unpaired_ratio_of(before, [np.log(process) for process in blocks], level=options.timing_level)
     change, budget = change_of(ratio), options.budget(old.metric)
     verdict, reason = decide(change, budget, None if floor is None else floor.floors.get(old.metric))
+    if len(blocks) < options.pairs:
+        verdict, reason = too_few(len(blocks), options.pairs, "processes")
     if not same_machine:
         verdict, reason = Verdict.INCONCLUSIVE, "it was stored on another kind of machine, or by other versions"
-    faster = float(np.median(np.concatenate(old.head_s)) / np.median(np.concatenate(blocks)))
     return Finding(
         metric=old.metric,
         unit=old.unit,
         higher_is_better=old.higher_is_better,
         base=old.head,
-        head=old.head * faster if old.higher_is_better else old.head / faster,
+        head=old.head / (1 + change.value) if old.higher_is_better else old.head * (1 + change.value),
         change=change.model_copy(update={"method": "medians over the blocks of processes, one side after the other"}),
         budget=budget,
         verdict=verdict,

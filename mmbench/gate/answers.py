@@ -1,6 +1,8 @@
 """Whether both sides answer alike: a fast model that answers wrongly is no faster model."""
 
+import json
 from collections.abc import Mapping, Sequence
+from hashlib import sha256
 from typing import Any
 
 import numpy as np
@@ -30,6 +32,11 @@ def compare_answers(base: Sequence[Mapping[str, Any]], head: Sequence[Mapping[st
             differ += 1
             first = first or f"sample {number}: {_shown(one)} in base, {_shown(other)} in head"
     return Answers(samples=len(base), differ=differ, largest=largest, first=first)
+
+
+def digest(answers: Sequence[Mapping[str, Any]]) -> str:
+    """Fingerprint of the texts of answers, by which they are known again; vectors vary in their last digits."""
+    return sha256(json.dumps([answer["value"] for answer in answers]).encode()).hexdigest()
 
 
 def _apart(one: Sequence[float] | None, other: Sequence[float] | None) -> float | None:

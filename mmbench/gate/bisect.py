@@ -5,10 +5,11 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from time import monotonic
 
 import numpy as np
 
-from mmbench.errors import UsageError
+from mmbench.errors import HarnessError, UsageError
 from mmbench.gate.answers import compare_answers
 from mmbench.gate.checkout import Repository, repository
 from mmbench.gate.findings import timing
@@ -25,7 +26,7 @@ from mmbench.record.gate import Change, Verdict
 from mmbench.stats.ratio import ratio_of, share_above
 
 CONFIDENCE = 0.95
-"""Share of resamples on one side of the threshold from which a step is taken for certain."""
+"""That a commit lies on one side of the threshold, from which on a step is taken for certain."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +37,7 @@ class Step:
         commit: full name.
         change: by how much it is slower; `None` where it could not be measured.
         bad: slower than half of the way from good to bad; `None` where that was not measured.
-        confidence: share of the resamples that say so.
+        confidence: how sure that is.
         reason: why it could not be measured.
     """
 
@@ -92,7 +93,7 @@ def bisect(
 
     Raises:
         UsageError: this is no git repository, the references are not such, or `bad` is not slower than `good`.
-        HarnessError: `good` fails, or a worker was killed from outside.
+        HarnessError: `good` or `bad` fails or does not build, or a worker was killed from outside.
     """
     here = repository(Path.cwd())
     if here is None:
@@ -101,15 +102,17 @@ def bisect(
         raise UsageError(f"a bisection follows one timing: --metric {', '.join(TIMINGS)}")
     progress = progress or BisectProgress()
     commits = _between(here, good, bad)
-    with alone(options.time_limit_s, progress.note), ExitStack() as stack:
-        scratch = Path(stack.enter_context(TemporaryDirectory(prefix="mmbench-gate-", ignore_cleanup_errors=True)))
-        (scratch / "good").mkdir()
-        base = stack.enter_context(opened("base", here.known(good), scratch / "good"))
-        search = _Search(base, workload, options, scratch, progress)
-        try:
-            return search.run(commits)
-        except SideError as error:
-            raise UsageError(error.reason) if error.usage else error from error
+    try:
+        with (
+            alone(options.time_limit_s, progress.note),
+            TemporaryDirectory(prefix="mmbench-gate-", ignore_cleanup_errors=True) as folder,
+            TemporaryDirectory(dir=folder) as scratch,
+            opened("base", here.known(good), Path(scratch)) as base,
+        ):
+            return _Search(base, workload, options, Path(folder), progress).run(commits)
+    except SideError as error:  # of a commit between the two it is told as a step
+        reason = f"--{'good' if error.side == 'base' else 'bad'}: {error.reason}"
+        raise (UsageError if error.usage else HarnessError)(reason) from error
 
 
 def _between(here: Repository, good: str, bad: str) -> list[str]:
@@ -181,13 +184,17 @@ class _Search:
     def _measure(self, commit: str, enough: Callable[[Sequence[Pair]], bool]) -> list[Pair]:
         """Pairs of the good commit and another, until there are enough."""
         pairs: list[Pair] = []
-        with (
-            TemporaryDirectory(dir=self._scratch) as scratch,
-            opened("head", commit, Path(scratch)) as head,
-        ):
+        with TemporaryDirectory(dir=self._scratch) as scratch, ExitStack() as stack:
+            try:
+                head = stack.enter_context(opened("head", commit, Path(scratch)))
+            except UsageError as error:  # it lacks the folder where this runs
+                raise SideError("head", str(error)) from error
             sides: dict[SideName, Side] = {"base": self._base, "head": head}
-            maker = Pairs(sides, self._workload, self._options, Path(scratch))
+            until = monotonic() + self._options.time_limit_s
+            maker = Pairs(sides, self._workload, self._options, Path(scratch), until)
             while len(pairs) < self._options.most_pairs and (len(pairs) < self._options.pairs or not enough(pairs)):
+                if pairs and monotonic() + pairs[-1].again_s > until:
+                    break
                 self._progress.pair(len(pairs) + 1, self._options.most_pairs)
                 pairs.append(maker.make())
                 if len(pairs) == 1:
@@ -198,7 +205,7 @@ class _Search:
         return max(share := self._share(pairs), 1 - share) >= CONFIDENCE
 
     def _share(self, pairs: Sequence[Pair]) -> float:
-        """Of the resamples, those above the threshold."""
+        """How sure it is that the commit is above the threshold."""
         (metric,) = self._options.timings
         return share_above([log_ratios(pair.blocks[metric]) for pair in pairs], float(np.log1p(self._threshold)))
 
@@ -222,7 +229,11 @@ def _check_answers(pair: Pair) -> None:
     """
     found = compare_answers(pair.answers["base"], pair.answers["head"])
     if found.differ:
-        raise SideError("head", f"answers otherwise to {found.differ:,} of {found.samples:,} samples")
+        raise SideError(
+            "head",
+            f"answers otherwise than the good commit to {found.differ:,} of {found.samples:,} samples, so that its "
+            "speed cannot be compared",
+        )
 
 
 def _clear(pairs: Sequence[Pair], options: GateOptions) -> bool:

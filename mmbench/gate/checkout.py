@@ -1,4 +1,4 @@
-"""Commits of a git repository as folders: worktrees that are gone when the gate is done."""
+"""Code of a repository as folders: commits as worktrees, which are gone when the gate is done, and copies to build."""
 
 import os
 import re
@@ -10,10 +10,33 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from mmbench.errors import HarnessError, UsageError, unknown_name
+from mmbench.errors import HarnessError, UsageError, printable, unknown_name
+
+PROJECT_FILES = (Path("pyproject.toml"), Path("setup.py"))
+"""One of them makes a folder a project."""
 
 _PREFIX = "mmbench-gate-"
 _PATIENCE_S = 300.0
+_NO_GIT = 127  # what a shell returns for a command that it does not find
+_NO_REPOSITORY = "not a git repository (or any"  # of the parent directories, or up to a mount point
+# What `git rev-parse --local-env-vars` lists, but for GIT_CONFIG_COUNT and GIT_CONFIG_PARAMETERS: these configure git,
+# which keeps them too where it turns to another repository.
+_OF_ONE_REPOSITORY = {
+    "GIT_ALTERNATE_OBJECT_DIRECTORIES",
+    "GIT_COMMON_DIR",
+    "GIT_CONFIG",
+    "GIT_DIR",
+    "GIT_GRAFT_FILE",
+    "GIT_IMPLICIT_WORK_TREE",
+    "GIT_INDEX_FILE",
+    "GIT_INTERNAL_SUPER_PREFIX",
+    "GIT_NO_REPLACE_OBJECTS",
+    "GIT_OBJECT_DIRECTORY",
+    "GIT_PREFIX",
+    "GIT_REPLACE_REF_BASE",
+    "GIT_SHALLOW_FILE",
+    "GIT_WORK_TREE",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +96,7 @@ class Repository:
         """The files of a commit, as the working directory's folder would be, for the time of the context.
 
         Raises:
+            UsageError: the commit does not have that folder.
             HarnessError: it cannot be checked out.
         """
         _remove_orphans(self.top)
@@ -84,33 +108,107 @@ class Repository:
             )
             try:
                 if done.returncode:
-                    raise HarnessError(f"cannot check out {commit[:10]}: {_last_line(done.stderr)}")
-                yield tree / self.inside
+                    raise HarnessError(f"cannot check out {commit[:10]}: {_reason(done.stderr)}")
+                folder = tree / self.inside
+                if not folder.is_dir():
+                    raise UsageError(
+                        f"{commit[:10]} has no folder {printable(str(self.inside))}, where this runs; run it from one "
+                        "that the commit has"
+                    )
+                yield folder
             finally:
                 _remove(self.top, tree)
 
 
 def repository(folder: Path) -> Repository | None:
-    """The repository that a folder belongs to; `None` where there is none, or no git."""
-    found = _git(folder, "rev-parse", "--show-toplevel", "--show-prefix")
-    if found.returncode:
+    """The repository that a folder belongs to; `None` where there is none, or no git.
+
+    Raises:
+        UsageError: git fails for another reason; says which.
+    """
+    found = _asked(folder, "rev-parse", "--show-toplevel", "--show-prefix")
+    if found is None:
         return None
-    top, inside = [*found.stdout.splitlines(), ""][:2]
+    top, inside = [*found.splitlines(), ""][:2]
     return Repository(Path(top), Path(inside))
 
 
 def files_of(folder: Path) -> list[Path] | None:
-    """What git tracks or would track in a folder, relative to it; `None` where it is in no repository."""
-    found = _git(folder, "ls-files", "-z", "--cached", "--others", "--exclude-standard")
-    if found.returncode:
+    """What git tracks or would track in a folder, relative to it; `None` where there is no repository, or no git.
+
+    Raises:
+        UsageError: git fails for another reason; says which.
+    """
+    found = _asked(folder, "ls-files", "-z", "--cached", "--others", "--exclude-standard")
+    if found is None:
         return None
-    return [Path(name) for name in found.stdout.split("\0") if name]
+    # In a conflict a file is listed more than once.
+    return [Path(name) for name in dict.fromkeys(found.split("\0")) if name]
+
+
+def copied(folder: Path, target: Path) -> Path:
+    """A copy of a project to build from, since building leaves files behind, without what git ignores.
+
+    Links to what lies in the folder stay links. A link to a file elsewhere becomes that file; one to a folder elsewhere
+    leads to that very folder, which may be a whole data set.
+
+    Raises:
+        UsageError: as `files_of`.
+    """
+    root = folder.resolve()
+    files = files_of(root)
+    if files is None or not any(file in files for file in PROJECT_FILES):  # git ignores the folder
+        files = _all_files(root)
+    for file in files:
+        _copy(root / file, target / file, root)
+    return target
+
+
+def _all_files(root: Path) -> list[Path]:
+    """What lies in a folder, without what is hidden or was built; folders are named too, since links are among them."""
+    found: list[Path] = []
+    for place, folders, files in os.walk(root):
+        folders[:] = [name for name in folders if not (name.startswith(".") or name in ("build", "__pycache__"))]
+        names = [*folders, *(name for name in files if not name.startswith("."))]
+        found += [Path(place, name).relative_to(root) for name in names]
+    return found
+
+
+def _copy(path: Path, copy: Path, root: Path) -> None:
+    """One file or link of a folder; none where that is deleted, leads nowhere, or is a folder, such as a submodule."""
+    if not (path.is_file() or (path.is_symlink() and path.is_dir())):
+        return
+    if path.parent.resolve() != path.parent:  # a folder that git knows has become a link, which is copied itself
+        return
+    copy.parent.mkdir(parents=True, exist_ok=True)
+    real = path.resolve()
+    if path.is_symlink() and real.is_relative_to(root):
+        copy.symlink_to(os.path.relpath(real, path.parent))
+    elif path.is_file():
+        shutil.copy2(path, copy)
+    else:
+        copy.symlink_to(real)
+
+
+def _asked(folder: Path, *words: str) -> str | None:
+    """What git says of a folder; `None` where that is in no repository, or there is no git.
+
+    Raises:
+        UsageError: git fails for another reason, such as that the repository is somebody else's.
+    """
+    found = _git(folder, *words)
+    if found.returncode == 0:
+        return found.stdout
+    if found.returncode == _NO_GIT or _NO_REPOSITORY in found.stderr:
+        return None
+    raise UsageError(f"git fails: {_reason(found.stderr)}")
 
 
 def _git(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
     # Within a hook git's variables name the repository of the hook.
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
-    environment |= {"GIT_TERMINAL_PROMPT": "0", "GIT_OPTIONAL_LOCKS": "0"}
+    environment = {name: value for name, value in os.environ.items() if name not in _OF_ONE_REPOSITORY}
+    # Its messages are read.
+    environment |= {"GIT_TERMINAL_PROMPT": "0", "GIT_OPTIONAL_LOCKS": "0", "LC_ALL": "C"}
     try:
         return subprocess.run(  # noqa: S603  # git, no shell; references stand behind --end-of-options
             ["git", *words],  # noqa: S607  # wherever the user has it
@@ -124,7 +222,7 @@ def _git(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
             check=False,
         )
     except FileNotFoundError:
-        return subprocess.CompletedProcess(words, 127, "", "git is not installed")
+        return subprocess.CompletedProcess(words, _NO_GIT, "", "git is not installed")
     except subprocess.TimeoutExpired:
         raise HarnessError(f"git {words[0]} did not end within {_PATIENCE_S:.0f} s") from None
 
@@ -145,6 +243,8 @@ def _remove_orphans(top: Path) -> None:
             shutil.rmtree(path.parent, ignore_errors=True)
 
 
-def _last_line(text: str) -> str:
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
-    return lines[-1] if lines else "no reason given"
+def _reason(told: str) -> str:
+    """What git died of and what it advises, in one line."""
+    lines = [line.strip() for line in told.splitlines() if line.strip()]
+    fatal = next((place for place, line in enumerate(lines) if line.startswith("fatal: ")), -1)
+    return printable(" ".join(lines[fatal:])).removeprefix("fatal: ") or "no reason given"

@@ -10,7 +10,7 @@ from mmbench.gate.link import SideName
 from mmbench.gate.options import GateOptions
 from mmbench.gate.pair import SIDES, Pair
 from mmbench.gate.pingpong import log_ratios, parts, seconds
-from mmbench.gate.verdict import change_of, decide, exact_change
+from mmbench.gate.verdict import change_of, decide, exact_change, too_few
 from mmbench.record.gate import Finding, Place, Verdict
 from mmbench.stats.ratio import ratio_of
 
@@ -42,9 +42,7 @@ def timing(metric: str, pairs: Sequence[Pair], options: GateOptions, floor: floa
     budget = options.budget(metric)
     verdict, reason = decide(change, budget, floor)
     if len(pairs) < options.pairs and change.low < _BEYOND_DOUBT:
-        # The blocks of one pair know nothing of what another would give.
-        verdict = Verdict.INCONCLUSIVE
-        reason = f"{len(pairs)} of {options.pairs} pairs were made in the time for it"
+        verdict, reason = too_few(len(pairs), options.pairs, "pairs")
     base_s, head_s = ([seconds(each, side) for each in blocks] for side in SIDES)
     size = pairs[0].facts["base"]["batch_size"]
     per_s = metric == "throughput"
@@ -98,12 +96,14 @@ def places(pairs: Sequence[Pair], budget: float) -> list[Place]:
     found = []
     for kind, group in _GROUPS.items():
         of_kind = [pair.blocks[kind] for pair in pairs]
+        more_in_all = ratio_of([log_ratios(blocks) for blocks in of_kind]).low > 1
         for name in parts([block for blocks in of_kind for block in blocks]):
             ratios = [log_ratios(blocks, name) for blocks in of_kind]
             change = change_of(ratio_of(ratios)) if all(len(each) for each in ratios) else None
             base_s, head_s = (_typical([seconds(each, side, name) for each in of_kind]) for side in SIDES)
             least = _LEAST_SHARE * _typical([seconds(each, "base") for each in of_kind])
-            more = change is None or change.low > budget  # no change where one side has no such part
+            # A part that only head has may be another's work under a new name.
+            more = more_in_all if change is None else change.low > budget
             found.append(
                 Place(
                     name=name.removeprefix("data."),
@@ -145,13 +145,14 @@ def _start_place(name: str, times: Sequence[Mapping[SideName, float]], budget: f
     """Every pair has one time of each side: head is slower where it is so in every pair, and by enough to matter."""
     base, head = (np.array([each[side] for each in times]) for side in SIDES)
     known = len(times) >= _FEWEST and bool((base > 0).all() and (head > 0).all())
+    ratios = [np.log([after / before]) for before, after in zip(base, head, strict=True)] if known else []
     enough = 1 + max(budget, _START_BUDGET)
     return Place(
         name=name,
         group="start",
         base_s=float(np.median(base)),
         head_s=float(np.median(head)),
-        change=change_of(ratio_of([np.log(head / base)])) if known else None,
+        change=change_of(ratio_of(ratios)) if known else None,
         slower=len(times) >= _FEWEST and bool((head > enough * base).all() and (head - base > _START_LEAST_S).all()),
     )
 

@@ -2,8 +2,10 @@
 
 import hashlib
 import json
+import math
 import os
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -11,24 +13,21 @@ from typing import Any
 import numpy as np
 from pydantic import ValidationError
 
-from mmbench.errors import UsageError
+from mmbench.errors import HarnessError, UsageError
 from mmbench.gate.options import GateOptions
 from mmbench.gate.pair import Pair
 from mmbench.gate.pingpong import log_ratios
 from mmbench.gate.workload import Workload
 from mmbench.leaderboard.output import write_file
+from mmbench.quantiles import student_t
 from mmbench.record.environment import capture
 from mmbench.record.gate import Floor
 from mmbench.record.schema import Environment
 
 CALIBRATION_PAIRS = 12
-"""Of the same code, from which gates of fewer pairs are drawn."""
+"""Of the same code, from which it is told what a gate of it would find."""
 
-_SAFETY = 2.0
-"""Times the 95th percentile of what gates of the same code found: a percentile of a dozen pairs is itself uncertain."""
-
-_QUANTILE = 0.95
-_DRAWS = 10_000
+_LEVEL = 0.95
 _PACKAGES = ("python", "torch", "numpy", "cuda")
 _DIGITS = 16  # of a fingerprint
 
@@ -64,13 +63,15 @@ def default_path(workload: Workload) -> Path:
 
 
 def floor_of(pairs: Sequence[Pair], workload: Workload, options: GateOptions) -> Floor:
-    """The floor from pairs of the same code: twice the 95th percentile of what gates of `options.pairs` would find."""
-    rng = np.random.default_rng(0)
+    """The floor from pairs of the same code: the change that 95 % of gates of it, of `options.most_pairs`, stay below.
+
+    The mean of so many pairs around zero, by Student's t, since how far pairs lie apart is known from these pairs only.
+    """
     floors = {}
     for metric in options.timings:
         medians = np.array([np.median(log_ratios(pair.blocks[metric])) for pair in pairs])
-        drawn = medians[rng.integers(len(medians), size=(_DRAWS, min(options.pairs, len(medians))))].mean(axis=1)
-        floors[metric] = float(np.expm1(_SAFETY * np.quantile(np.abs(drawn), _QUANTILE)))
+        error = math.sqrt(float(np.mean(medians**2)) / options.most_pairs)
+        floors[metric] = math.expm1(student_t(_LEVEL, len(medians)) * error)
     return Floor(
         runner=runner(workload.threads),
         workload=workload_key(workload),
@@ -81,34 +82,41 @@ def floor_of(pairs: Sequence[Pair], workload: Workload, options: GateOptions) ->
 
 
 def save_floor(floor: Floor, path: Path) -> None:
-    """Keep a floor.
+    """Keep a floor, and beside it what the file says of other metrics of the same runner and workload.
 
     Raises:
         HarnessError: it cannot be written.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
+    with suppress(UsageError):  # what is no floor is replaced
+        before = _read(path) if path.is_file() else None
+        if before is not None and (before.runner, before.workload) == (floor.runner, floor.workload):
+            floor = floor.model_copy(update={"floors": before.floors | floor.floors})
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise HarnessError(f"cannot make the folder {path.parent}: {error.strerror or error}") from error
     write_file(path, floor.model_dump_json(indent=2) + "\n")
 
 
 def load_floor(path: Path, workload: Workload) -> Floor | None:
-    """The floor in a file; `None` where there is none.
+    """The floor in a file; `None` where there is none of this runner.
 
     Raises:
-        UsageError: it is no floor, or of another runner or workload.
+        UsageError: it is no floor, or of another workload.
     """
     if not path.is_file():
         return None
+    found = _read(path)
+    if found.workload != workload_key(workload):
+        raise UsageError(f"{path} holds the noise floor of another workload: make it again with --calibrate")
+    return found if found.runner == runner(workload.threads) else None
+
+
+def _read(path: Path) -> Floor:
     try:
-        found = Floor.model_validate_json(path.read_text(encoding="utf-8"), strict=True)
+        return Floor.model_validate_json(path.read_text(encoding="utf-8"), strict=True)
     except (OSError, ValidationError, UnicodeDecodeError) as error:
         raise UsageError(f"{path} holds no noise floor: make it again with --calibrate") from error
-    for what, ours, theirs in (
-        ("runner", runner(workload.threads), found.runner),
-        ("workload", workload_key(workload), found.workload),
-    ):
-        if ours != theirs:
-            raise UsageError(f"{path} holds the noise floor of another {what}: make it again with --calibrate")
-    return found
 
 
 def _fingerprint(told: Mapping[str, Any]) -> str:

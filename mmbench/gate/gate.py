@@ -8,14 +8,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 from time import monotonic
 
-from mmbench.errors import UsageError
-from mmbench.gate.answers import compare_answers
+from mmbench.errors import HarnessError, UsageError
+from mmbench.gate.answers import compare_answers, digest
 from mmbench.gate.findings import exact, places, timing
 from mmbench.gate.floor import CALIBRATION_PAIRS, floor_of
 from mmbench.gate.link import SideError, SideName
 from mmbench.gate.lock import alone
 from mmbench.gate.options import EXACT, TIMINGS, GateOptions
-from mmbench.gate.pair import SIDES, Pair, Pairs
+from mmbench.gate.pair import SAME, SIDES, Pair, Pairs
 from mmbench.gate.quality import quality
 from mmbench.gate.side import Side, opened
 from mmbench.gate.verdict import overall, straddles
@@ -68,8 +68,8 @@ def gate(
     progress = progress or GateProgress()
     work = _Gate(workload, options, floor, progress)
     try:
-        with alone(options.time_limit_s, progress.note), both_opened(base, head) as (sides, scratch):
-            work.run(sides, scratch)
+        with alone(options.time_limit_s, progress.note), both_opened(base, head, work.sides) as scratch:
+            work.run(scratch)
     except SideError as error:
         if error.side == "base":
             raise UsageError(error.reason) if error.usage else error from error
@@ -88,20 +88,25 @@ def calibrate(code: str, workload: Workload, options: GateOptions, *, progress: 
         raise UsageError(f"there is noise to calibrate in timings only: --metric {', '.join(TIMINGS)}")
     progress = progress or GateProgress()
     try:
-        with alone(options.time_limit_s, progress.note), both_opened(code, code) as (sides, scratch):
+        sides: dict[SideName, Side] = {}
+        with alone(options.time_limit_s, progress.note), both_opened(code, code, sides) as scratch:
             maker = Pairs(sides, workload, replace(options, metrics=options.timings, budgets={}), scratch)
             pairs = []
             for number in range(CALIBRATION_PAIRS):
                 progress.pair(number + 1, CALIBRATION_PAIRS)
                 pairs.append(maker.make())
     except SideError as error:
-        raise UsageError(error.reason) if error.usage else error from error
+        raise (UsageError if error.usage else HarnessError)(error.reason) from error  # both sides are the same
     return floor_of(pairs, workload, options)
 
 
 @contextmanager
-def both_opened(base: str, head: str) -> Iterator[tuple[dict[SideName, Side], Path]]:
-    """Both sides, ready to run, and a folder for what they write; all of it is gone afterwards.
+def both_opened(base: str, head: str, sides: dict[SideName, Side]) -> Iterator[Path]:
+    """Make both sides ready to run, and a folder for what they write; all of it is gone afterwards.
+
+    Args:
+        base, head: code to run.
+        sides: gets each as soon as it is ready.
 
     Raises:
         UsageError, SideError, HarnessError: as `opened`.
@@ -111,11 +116,10 @@ def both_opened(base: str, head: str) -> Iterator[tuple[dict[SideName, Side], Pa
         ExitStack() as stack,
     ):
         scratch = Path(folder)
-        sides: dict[SideName, Side] = {}
         for name, text in zip(SIDES, (base, head), strict=True):
             (scratch / name).mkdir()
             sides[name] = stack.enter_context(opened(name, text, scratch / name))
-        yield sides, scratch
+        yield scratch
 
 
 class _Gate:
@@ -123,30 +127,30 @@ class _Gate:
 
     Attributes:
         failure: why head failed; `None` if it did not.
+        sides: those that are ready.
     """
 
     def __init__(self, workload: Workload, options: GateOptions, floor: Floor | None, progress: GateProgress) -> None:
         self.failure: str | None = None
         self._workload, self._options, self._floor, self._progress = workload, options, floor, progress
         self._created, self._began = datetime.now(UTC), monotonic()
-        self._sides: dict[SideName, Side] = {}
+        self.sides: dict[SideName, Side] = {}
         self._pairs: list[Pair] = []
         self._findings: list[Finding] = []
         self._answers: Answers | None = None
 
-    def run(self, sides: dict[SideName, Side], scratch: Path) -> None:
+    def run(self, scratch: Path) -> None:
         """Make pairs until the verdicts are clear.
 
         Raises:
             SideError, HarnessError: as `Pairs.make`; or head answers otherwise than base.
         """
-        self._sides = sides
-        for name, side in sides.items():
+        for name, side in self.sides.items():
             if side.dirty:
                 self._progress.note(f"{name} has changes that are not committed, and is measured with them")
         options = self._options
-        maker = Pairs(sides, self._workload, options, scratch)
         begun = monotonic()
+        maker = Pairs(self.sides, self._workload, options, scratch, begun + options.time_limit_s)
         floors: Mapping[str, float] = self._floor.floors if self._floor is not None else {}
         qualities: dict[str, Finding] = {}
         while not _enough(self._pairs, self._findings, options, floors, monotonic() - begun):
@@ -173,6 +177,7 @@ class _Gate:
             base=self._info("base", base),
             head=self._info("head", head),
             workload=without_places(self._workload),
+            ran={name: self._pairs[0].facts["base"][name] for name in SAME} if self._pairs else {},
             findings=[] if failed else self._findings,
             places=[] if failed else places(self._pairs, options.budget("throughput")),
             answers=self._answers,
@@ -183,11 +188,12 @@ class _Gate:
         )
 
     def _info(self, name: SideName, text: str) -> SideInfo:
-        side = self._sides.get(name)
-        versions = self._pairs[0].facts[name]["versions"] if self._pairs else {}
+        side, first = self.sides.get(name), next(iter(self._pairs), None)
+        versions = first.facts[name]["versions"] if first else {}
+        answers = digest(first.answers[name]) if first else None
         if side is None:  # it could not be made ready
-            return SideInfo(label=text, commit=None, dirty=False, versions=versions)
-        return SideInfo(label=side.label, commit=side.commit, dirty=side.dirty, versions=versions)
+            return SideInfo(label=text, commit=None, dirty=False, versions=versions, answers=answers)
+        return SideInfo(label=side.label, commit=side.commit, dirty=side.dirty, versions=versions, answers=answers)
 
 
 def without_places(workload: Workload) -> dict[str, Json]:
@@ -217,7 +223,7 @@ def _enough(
         return True
     if len(pairs) >= options.most_pairs:
         return True
-    if pairs and seconds + seconds / len(pairs) > options.time_limit_s:
+    if pairs and seconds + pairs[-1].again_s > options.time_limit_s:
         return True
     if len(pairs) < options.pairs:
         return False

@@ -159,7 +159,7 @@ class Link:
             left = end - monotonic()
             if left <= 0 or not select.select([self._replies], [], [], left)[0]:
                 what = request.get("kind") or request.get("do")
-                raise SideError(self.side, f"hangs: no answer to {what!r} within {timeout_s:.0f} s")
+                raise SideError(self.side, f"hangs: no answer to {what!r} within {timeout_s:.0f} s (--patience)")
             received = os.read(self._replies, 1 << 20)
             if not received:
                 self._tell_end()
@@ -179,4 +179,5 @@ class Link:
                 raise SideError(self.side, f"crashed with {name}")
             memory = "; perhaps there was no memory left" if -code == signal.SIGKILL else ""
             raise HarnessError(f"{self.side}: its process was killed from outside ({name}){memory}")
-        raise SideError(self.side, last_words(self._log) or f"ended with exit code {code}")
+        words = last_words(self._log)
+        raise SideError(self.side, f"ended with exit code {code}{f': {words}' if words else ''}")

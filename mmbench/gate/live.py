@@ -20,7 +20,7 @@ from mmbench.engine.evaluate import evaluate
 from mmbench.engine.load_run import Where, load_run
 from mmbench.engine.options import EvalOptions
 from mmbench.engine.run import model_info
-from mmbench.errors import UsageError
+from mmbench.errors import HarnessError, UsageError
 from mmbench.gate.workload import Workload
 from mmbench.model import Batch, Remote
 from mmbench.profile.clock import make_clock
@@ -97,7 +97,8 @@ class Live:
             "batches": len(self._batches),
             "requests": len(self._requests),
             "device": str(run.device),
-            "files": _files(run.model),
+            "files": _files(),
+            "model_file": _file(type(run.model).__module__),
             "versions": versions(),
         }
         gc.collect()
@@ -125,10 +126,17 @@ class Live:
         return kinds[kind](iterations, settle)
 
     def answers(self) -> list[dict[str, Any]]:
-        """What the model answers to the samples of its batches: text, and scores or vector as far as there are any."""
+        """What the model answers to the samples of its batches: text, and scores or vector as far as there are any.
+
+        Raises:
+            HarnessError: it answers more or fewer samples than it was asked.
+        """
         found = []
         for batch in self._batches:
-            for prediction in map(had, self._subject.run.task.ask(self._subject.run.model, batch)):
+            predictions = self._subject.run.task.ask(self._subject.run.model, batch)
+            if len(predictions) != batch.size:
+                raise HarnessError(f"gave {len(predictions)} answers to {batch.size} samples")
+            for prediction in map(had, predictions):
                 numbers = prediction.vector if prediction.vector is not None else prediction.scores
                 found.append(
                     {
@@ -238,11 +246,16 @@ class Live:
         return {name: found.seconds / iterations for name, found in times.self_times.items()}
 
 
-def _files(model: object) -> list[str]:
-    """Where the code is that makes a difference: of mmbench, of the model, of the files that were run."""
-    modules = [sys.modules[name] for name in ("mmbench", type(model).__module__)]
-    found = [str(module.__file__) for module in modules if getattr(module, "__file__", None)]
-    return [*found, *(str(file.resolve()) for file in registry.files)]
+def _files() -> list[str]:
+    """Where all the code is that was loaded, and the files that were run."""
+    found = {file for name, module in list(sys.modules.items()) if module and (file := _file(name))}
+    return sorted({*found, *(str(file.resolve()) for file in registry.files)})
+
+
+def _file(module: str) -> str | None:
+    """Where a loaded module is; `None` where it is in no file."""
+    found = vars(sys.modules[module]).get("__file__")  # getattr would wake modules that load on first use
+    return None if found is None else str(found)
 
 
 def _prepare(subject: Subject, indices: Sequence[int]) -> None:

@@ -1,6 +1,7 @@
 """One gate at a time on a machine: two would disturb each other."""
 
 import os
+import shutil
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -16,7 +17,7 @@ def alone(patience_s: float, note: Callable[[str], None]) -> Iterator[None]:
     """Hold the machine for the time of the context; the lock goes with the process, however that ends.
 
     Args:
-        patience_s: seconds to wait for another gate of this user.
+        patience_s: seconds to wait for another gate or bisection of this user.
         note: told where that is waited for.
 
     Raises:
@@ -30,10 +31,21 @@ def alone(patience_s: float, note: Callable[[str], None]) -> Iterator[None]:
         try:
             lock.acquire(timeout=patience_s)
         except Timeout:
-            raise HarnessError(f"another gate still measures on this machine after {patience_s:.0f} s") from None
+            raise HarnessError(
+                f"another gate or bisection of this user still measures on this machine after {patience_s:.0f} s: "
+                "start again when it has ended, or wait longer for it with --time-limit SECONDS"
+            ) from None
     except OSError as error:
         raise HarnessError(f"cannot lock {lock.lock_file}: {error.strerror or error}") from error
     try:
+        _remove_left()
         yield
     finally:
         lock.release()
+
+
+def _remove_left() -> None:
+    """Remove the folders of gates that were killed; whoever has just got the lock has made none yet."""
+    for folder in Path(tempfile.gettempdir()).glob("mmbench-gate-*"):
+        if folder.is_dir() and not folder.is_symlink() and folder.lstat().st_uid == os.getuid():
+            shutil.rmtree(folder, ignore_errors=True)

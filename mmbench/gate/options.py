@@ -35,7 +35,7 @@ class GateOptions:
         play_s: seconds for which a pair takes turns on a metric, about; more where so many blocks take longer.
         time_limit_s: seconds after which no further pair is begun.
         patience_s: seconds that a worker may take for one answer.
-        level: confidence of all intervals together.
+        level: confidence of the intervals of all timings together, and of each quality.
     """
 
     metrics: tuple[str, ...] = ("throughput",)
@@ -111,6 +111,8 @@ def parse_budgets(texts: Sequence[str]) -> dict[str, float]:
             raise UsageError(f"--budget takes 5%, 0.05 or METRIC=5%, not {text!r}") from None
         if not 0 <= value < float("inf"):
             raise UsageError(f"--budget {text}: a budget is not below zero")
+        if value >= 1 and share == number.strip() and name in ("", *TIMINGS, *EXACT):  # a quality may have any scale
+            raise UsageError(f"--budget {text} bears a change of {value:.0%}; for percent write {text}%")
         if name in found:
             raise UsageError(f"--budget is given twice for {name or 'all metrics'}")
         found[name] = value

@@ -1,5 +1,6 @@
 """One pair of processes, base and head: started, warmed up, timed by turns, asked for their answers, ended."""
 
+import math
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -15,7 +16,9 @@ from mmbench.gate.pingpong import Block, Chunk, play
 from mmbench.gate.side import Side
 from mmbench.gate.workload import Workload
 
-_WARM_S, _MOST_WARM_S = 0.5, 5.0
+_WARM_S, _MOST_WARM_S = 0.5, 2.0
+"""Beside a busy neighbour timings may never look steady; what is left of warming up falls on both sides alike."""
+
 _PLACES = {"stages": "throughput", "data": "data"}
 """Kinds of chunks that tell where time goes, and whose iterations a chunk of them has."""
 
@@ -23,11 +26,14 @@ _PLACE_BLOCKS = 6
 _PLACE_S = 0.6
 """For each kind: blocks at least, and seconds about."""
 
-_SAME = ("task", "dataset", "revision", "split", "samples", "batch_size", "batches", "requests", "device")
+SAME = ("task", "dataset", "revision", "split", "samples", "batch_size", "batches", "requests", "device")
 """Facts that both sides must share for their times to be comparable."""
 
 _EVALUATION_S = 3600.0
-"""That an evaluation of all samples may take."""
+"""That an evaluation of all samples may take on base ..."""
+
+_EVALUATION_TIMES = 5.0
+"""... and how many times as long on head."""
 
 SIDES: tuple[SideName, SideName] = ("base", "head")
 
@@ -42,6 +48,7 @@ class Pair:
         answers: of each side, of the first pair.
         static: what needs no statistics, of each side, where it is gated.
         runs: folders of evaluations, of the first pair where a quality is gated.
+        again_s: seconds that a further pair would take, about: all but evaluations, which need no second.
     """
 
     facts: dict[SideName, dict[str, Any]] = field(default_factory=dict)
@@ -49,6 +56,7 @@ class Pair:
     answers: dict[SideName, list[dict[str, Any]]] = field(default_factory=dict)
     static: dict[SideName, dict[str, Any]] = field(default_factory=dict)
     runs: dict[SideName, Path] = field(default_factory=dict)
+    again_s: float = 0.0
 
 
 class Pairs:
@@ -59,12 +67,21 @@ class Pairs:
         workload: what they run.
         options: how.
         scratch: for logs and evaluations.
+        until: time of `monotonic` after which a pair ends what it times, with two blocks of each kind in any case.
     """
 
-    def __init__(self, sides: Mapping[SideName, Side], workload: Workload, options: GateOptions, scratch: Path) -> None:
+    def __init__(
+        self,
+        sides: Mapping[SideName, Side],
+        workload: Workload,
+        options: GateOptions,
+        scratch: Path,
+        until: float = math.inf,
+    ) -> None:
         self._sides = sides
         self._options = options
         self._scratch = scratch
+        self._until = until
         here = Path.cwd()
         self._workloads = {name: side.workload(workload, here) for name, side in sides.items()}
         self._chunks: dict[str, Chunk] = {}  # by kind; what the first pair finds holds for all
@@ -86,7 +103,7 @@ class Pairs:
         try:
             for name in order:
                 side = self._sides[name]
-                links[name] = side.start(self._scratch / f"{name}.log", number, self._workloads[name].threads)
+                links[name] = side.start(self._scratch / f"{name}-{number}.log", number, self._workloads[name].threads)
             return self._measure(links, first)
         except BaseException:
             for link in links.values():
@@ -97,6 +114,7 @@ class Pairs:
                 link.close()
 
     def _measure(self, links: Mapping[SideName, Link], first: bool) -> Pair:
+        begun = monotonic()
         pair = Pair(facts=self._prepare(links))
         check_same(pair.facts)
         check_apart(pair.facts, self._sides)
@@ -108,11 +126,9 @@ class Pairs:
             if kind not in pair.blocks:
                 seconds = min(_PLACE_S, self._options.play_s)
                 pair.blocks[kind] = self._play(links, kind, like, _PLACE_BLOCKS, seconds)
+        pair.again_s = monotonic() - begun
         if first and self._options.qualities:
-            metrics = list(self._options.qualities)
-            for name in SIDES:
-                request = {"do": "evaluate", "output": str(self._scratch / f"runs-{name}"), "metrics": metrics}
-                pair.runs[name] = Path(links[name].ask(request, _EVALUATION_S))
+            pair.runs = self._evaluate(links)
         if self._options.exact:  # last, since nothing can be timed after it
             pair.static = self._ask_both(links, {"do": "static"})
         return pair
@@ -133,6 +149,18 @@ class Pairs:
                     link.end()
                 raise
 
+    def _evaluate(self, links: Mapping[SideName, Link]) -> dict[SideName, Path]:
+        """Base first, which tells how long head may take."""
+        found: dict[SideName, Path] = {}
+        patience = _EVALUATION_S
+        for name in SIDES:
+            output = str(self._scratch / f"runs-{name}")
+            begun = monotonic()
+            request = {"do": "evaluate", "output": output, "metrics": list(self._options.qualities)}
+            found[name] = Path(links[name].ask(request, patience))
+            patience = max(self._options.patience_s, _EVALUATION_TIMES * (monotonic() - begun))
+        return found
+
     def _ask_both(self, links: Mapping[SideName, Link], request: Mapping[str, Any]) -> dict[SideName, Any]:
         return {name: links[name].ask(request, self._options.patience_s) for name in SIDES}
 
@@ -145,9 +173,9 @@ class Pairs:
             # Asked of both, so that both go on with the same batch.
             slower = max(iteration_seconds(links[name], like, patience) for name in SIDES)
             self._chunks[like] = Chunk.lasting(self._options.chunk_s, slower)
-        chunk, until = self._chunks[like], monotonic() + self._options.time_limit_s
+        chunk = self._chunks[like]
         blocks = chunk.blocks(least_blocks, seconds)
-        return play(links["base"], links["head"], kind, chunk, blocks, patience, until)
+        return play(links["base"], links["head"], kind, chunk, blocks, patience, self._until)
 
 
 def prepare(link: Link, workload: Workload, patience_s: float) -> dict[str, Any]:
@@ -176,13 +204,15 @@ def check_apart(facts: Mapping[SideName, Mapping[str, Any]], sides: Mapping[Side
     """Refuse to compare code with itself where two versions were asked for: it would always pass.
 
     Raises:
-        UsageError: names a file that both run.
+        UsageError: names the model's file, which both run.
     """
-    base, head = (facts[name]["files"] for name in SIDES)
-    if sides["base"].label != sides["head"].label and base == head:
+    base, head = (facts[name] for name in SIDES)
+    same = all(base[what] == head[what] for what in ("files", "weights"))
+    if same and sides["base"].label != sides["head"].label:
+        file = shown(Path(head.get("model_file") or head["files"][-1]))
         raise UsageError(
-            f"base and head run the same files, such as {shown(Path(head[-1]))}, so they cannot differ: give plugins "
-            "relative to the side's folder, and run where the project's pyproject.toml is"
+            f"base and head run the same files, such as {file}, so they cannot differ: give plugins relative to the "
+            "side's folder, and run where the project's pyproject.toml is"
         )
 
 
@@ -192,7 +222,16 @@ def check_same(facts: Mapping[SideName, Mapping[str, Any]]) -> None:
     Raises:
         SideError: of head, since base is what was there before; says what differs.
     """
-    for name in _SAME:
-        base, head = facts["base"].get(name), facts["head"].get(name)
-        if base != head:
-            raise SideError("head", f"does not run the same as base: {name.replace('_', ' ')} {head}, not {base}")
+    check_ran(facts["head"], facts["base"], "base")
+
+
+def check_ran(head: Mapping[str, Any], base: Mapping[str, Any], what: str) -> None:
+    """Refuse head's facts where they are not those of base, which is called so.
+
+    Raises:
+        SideError: as `check_same`.
+    """
+    for name in SAME:
+        ours, theirs = head.get(name), base.get(name)
+        if ours != theirs:
+            raise SideError("head", f"does not run the same as {what}: {name.replace('_', ' ')} {ours}, not {theirs}")

@@ -30,7 +30,8 @@ def quality(metric: str, pair: Pair, options: GateOptions) -> Finding:
     better = load_metric(metric).higher_is_better is not False
     change = _change(gap, better)
     budget = options.budget(metric)
-    verdict, reason = (Verdict.INCONCLUSIVE, "the metric has no interval") if change is None else decide(change, budget)
+    unknown = Verdict.INCONCLUSIVE, "the metric has no interval"
+    verdict, reason = unknown if change is None else decide(change, budget, relative=False)
     return Finding(
         metric=metric,
         unit="",

@@ -3,20 +3,28 @@
 import importlib.util
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tomllib
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from packaging.requirements import Requirement
+from packaging.version import Version
+
 from mmbench.engine.models import WEIGHTS_FOLDER
 from mmbench.errors import HarnessError, UsageError, printable
-from mmbench.gate.checkout import files_of, repository
+from mmbench.gate.checkout import PROJECT_FILES, copied, repository
 from mmbench.gate.link import Link, SideError, SideName
 from mmbench.gate.workload import Workload
+
+_OWN_WHEELS = Version("70.1")
+"""Of setuptools, which makes wheels without the package `wheel` from then on, though many projects still name it."""
 
 _START = Path(__file__).with_name("start.py")
 _BUILD_S = 600.0
@@ -100,7 +108,7 @@ def opened(name: SideName, text: str, scratch: Path) -> Iterator[Side]:
         scratch: an empty folder, which the caller removes.
 
     Raises:
-        UsageError: it is none of these, or two of them.
+        UsageError: it is none of these, or two of them, or git fails.
         SideError: it does not build.
         HarnessError: it cannot be checked out.
     """
@@ -108,8 +116,8 @@ def opened(name: SideName, text: str, scratch: Path) -> Iterator[Side]:
         raise UsageError(f"--{name} is empty: give a git reference, a folder, or an interpreter")
     path = Path(text).expanduser()
     python = _interpreter(path)
-    here = repository(Path.cwd())
-    commit = None if here is None or path.is_absolute() else here.commit(text)
+    here = None if path.is_absolute() else repository(Path.cwd())  # no reference begins with a slash
+    commit = None if here is None else here.commit(text)
     if commit is not None and path.exists() and text not in (".", ".."):
         raise UsageError(
             f"--{name} {text!r} is a git reference and also a folder or file here: for that write ./{text}"
@@ -121,7 +129,7 @@ def opened(name: SideName, text: str, scratch: Path) -> Iterator[Side]:
     elif path.is_dir():
         yield _folder_side(name, text, path.resolve(), scratch)
     elif here is None:
-        raise UsageError(f"--{name} {text!r} is no folder and no interpreter, and this is no git repository")
+        raise UsageError(f"--{name} {text!r} is no folder and no interpreter{_why_no_reference(path)}")
     else:
         commit = here.known(text)
         with here.worktree(commit) as tree:
@@ -131,10 +139,16 @@ def opened(name: SideName, text: str, scratch: Path) -> Iterator[Side]:
             yield Side(name, _label(text, commit), Path(sys.executable), tree, environment, site, commit)
 
 
+def _why_no_reference(path: Path) -> str:
+    if path.is_absolute():
+        return ""
+    return ", and git is not installed" if shutil.which("git") is None else ", and this is no git repository"
+
+
 def _folder_side(name: SideName, text: str, folder: Path, scratch: Path) -> Side:
     there = repository(folder)
     commit, dirty = (None, False) if there is None else (there.commit("HEAD"), there.dirty())
-    site = _build(name, _copied(folder, scratch / "source"), scratch / "site") if _is_project(folder) else None
+    site = _build(name, copied(folder, scratch / "source"), scratch / "site") if _is_project(folder) else None
     environment = _environment(site or folder)
     label = _label(text, commit, dirty=dirty)
     return Side(name, label, Path(sys.executable), folder, environment, site, commit, dirty)
@@ -157,7 +171,7 @@ def _label(text: str, commit: str | None, *, dirty: bool = False) -> str:
 
 
 def _is_project(folder: Path) -> bool:
-    return any((folder / file).is_file() for file in ("pyproject.toml", "setup.py"))
+    return any((folder / file).is_file() for file in PROJECT_FILES)
 
 
 def _environment(code: Path) -> dict[str, str]:
@@ -174,52 +188,74 @@ def _build(name: SideName, source: Path, target: Path) -> Path:
         HarnessError: there is no pip, or it takes for ever.
     """
     words = ["--quiet", "--no-deps", "--disable-pip-version-check", "--no-warn-script-location", "--no-input"]
-    if importlib.util.find_spec(_backend(source).partition(".")[0]) is not None:
+    if all(_is_installed(requirement) for requirement in _build_requirements(source)):
         words.append("--no-build-isolation")  # else pip fetches what builds it
     if importlib.util.find_spec("pip") is None:
         raise HarnessError(f"cannot build {name}: this environment has no pip")
+    command = [sys.executable, "-m", "pip", "install", *words, "--target", str(target), str(source)]
     try:
-        done = subprocess.run(  # noqa: S603  # pip of this interpreter; building runs the code that is to be run
-            [sys.executable, "-m", "pip", "install", *words, "--target", str(target), str(source)],
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=_BUILD_S,
-            check=False,
-            # The copy is no repository, from whose tags some projects take their version.
-            env={"SETUPTOOLS_SCM_PRETEND_VERSION": _VERSION, **os.environ},
-        )
+        code, told = _run(command, target.with_name("temporary"))
     except subprocess.TimeoutExpired:
         raise SideError(name, f"does not build within {_BUILD_S:.0f} s") from None
-    if done.returncode:
-        lines = [line.strip() for line in (done.stdout + done.stderr).splitlines() if line.strip()]
+    if code:
+        lines = [line.strip() for line in told.splitlines() if line.strip()]
         # Where pip itself fails on a project, `ERROR: Exception:` stands before a traceback, whose last line tells.
-        told = [line for line in lines if line.lower().startswith("error") and not line.endswith(":")]
-        raise SideError(name, f"does not build: {printable((told or lines[-1:] or ['no reason given'])[0])}")
+        errors = [line for line in lines if line.lower().startswith("error") and not line.endswith(":")]
+        raise SideError(name, f"does not build: {printable((errors or lines[-1:] or ['no reason given'])[0])}")
     return target
 
 
-def _backend(source: Path) -> str:
-    """The module that builds a project."""
+def _run(command: Sequence[str], temporary: Path) -> tuple[int, str]:
+    """Exit code and output of a build, which leaves no compiler running and, where it is stopped, no files elsewhere.
+
+    Raises:
+        subprocess.TimeoutExpired: it takes too long.
+    """
+    temporary.mkdir()
+    # The copy is no repository, from whose tags some projects take their version.
+    environment = {"SETUPTOOLS_SCM_PRETEND_VERSION": _VERSION, **os.environ, "TMPDIR": str(temporary)}
+    with subprocess.Popen(  # noqa: S603  # pip of this interpreter; building runs the code that is to be run
+        command,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        errors="replace",
+        env=environment,
+        start_new_session=True,  # what it starts ends with it, and Ctrl-C comes to the gate alone
+    ) as process:
+        try:
+            told = process.communicate(timeout=_BUILD_S)
+        finally:
+            with suppress(ProcessLookupError, PermissionError):
+                os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+    return process.returncode, "".join(told)
+
+
+def _build_requirements(source: Path) -> list[str]:
+    """What a project says that its build needs."""
     try:
         told: dict[str, Any] = tomllib.loads((source / "pyproject.toml").read_text(encoding="utf-8"))
     except (OSError, ValueError):  # pip will say what is wrong with it
         told = {}
     system = told.get("build-system")
-    return str(system.get("build-backend") or "setuptools") if isinstance(system, dict) else "setuptools"
+    requires = system.get("requires") if isinstance(system, dict) else None
+    return [str(each) for each in requires] if isinstance(requires, list) else ["setuptools"]
 
 
-def _copied(folder: Path, target: Path) -> Path:
-    """A copy to build from, since building leaves files behind, without what git ignores."""
-    files = files_of(folder)
-    if not any(file.name in ("pyproject.toml", "setup.py") for file in files or ()):  # a folder that git ignores
-        shutil.copytree(folder, target, ignore=shutil.ignore_patterns(".*", "build", "__pycache__"), symlinks=True)
-        return target
-    for file in files or ():
-        if (folder / file).is_file():  # and not deleted, nor a submodule
-            (target / file).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(folder / file, target / file, follow_symlinks=False)
-    return target
+def _is_installed(requirement: str) -> bool:
+    """Whether this environment has what a build requires, which may be nothing on this platform."""
+    try:
+        asked = Requirement(requirement)
+        if asked.marker is not None and not asked.marker.evaluate():
+            return True
+        if asked.name == "wheel" and Version(version("setuptools")) >= _OWN_WHEELS:
+            return True
+        # Of what is to come from an address, nobody can tell whether it is the one that is installed.
+        return asked.url is None and asked.specifier.contains(version(asked.name), prereleases=True)
+    except (ValueError, PackageNotFoundError):  # pip will say what is wrong with it
+        return False
 
 
 def _link_weights(tree: Path) -> None:

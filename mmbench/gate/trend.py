@@ -61,7 +61,8 @@ def series_in(paths: Sequence[Path], selection: Selection, metrics: Sequence[str
 
     Args:
         paths: where they are.
-        selection: of the records; a history is taken whole.
+        selection: of the records; a history is taken whole, and since its rows do not tell the machine, one file is to
+            hold those of one kind of machine.
         metrics: only these, if any are named.
 
     Raises:
@@ -97,7 +98,8 @@ def _of_records(records: Iterable[RunRecord]) -> Iterable[tuple[str, str, Point]
         limit = "" if data.limit is None else f", first {data.limit:,}"
         how = ", ".join(f"{run.settings[key]}" for key in ("device", "dtype") if key in run.settings)
         batch = f", batch {run.settings['batch_size']}" if "batch_size" in run.settings else ""
-        workload = f"{run.model.name} on {run.task} ({data.name} {data.revision}, {data.split}{limit}; {how}{batch})"
+        what = f"{data.name} {data.revision}, {data.split}{limit}"
+        workload = f"{run.model.name} on {run.task} ({what}; {how}{batch}; {_machine(run)})"
         git = run.environment.git
         label = run.run_id if git is None else f"{git.commit[:_SHORT]}{'-dirty' if git.dirty else ''}"
         values = {run.main_metric: run.metrics[run.main_metric].value}
@@ -105,6 +107,16 @@ def _of_records(records: Iterable[RunRecord]) -> Iterable[tuple[str, str, Point]
         for metric, value in values.items():
             if value is not None:
                 yield workload, metric, Point(run.created, label, value)
+
+
+def _machine(run: RunRecord) -> str:
+    """The name of what the model ran on: of the accelerator, where the device is one, else of the CPU."""
+    kind, _, index = str(run.settings.get("device", "cpu")).partition(":")
+    names = run.environment.accelerators
+    if kind == "cpu" or not names:
+        return run.environment.cpu
+    number = int(index) if index.isdecimal() else 0
+    return names[number] if number < len(names) else names[0]
 
 
 def _of(histories: Iterable[Path]) -> Iterable[tuple[str, str, Point]]:

@@ -35,7 +35,9 @@ def straddles(change: Change, budget: float) -> bool:
     return change.low <= budget < change.high
 
 
-def decide(change: Change, budget: float, floor: float | None = None) -> tuple[Verdict, str | None]:
+def decide(
+    change: Change, budget: float, floor: float | None = None, *, relative: bool = True
+) -> tuple[Verdict, str | None]:
     """The verdict on one metric, and why it is no other where that is not plain.
 
     A regression is worse by more than the budget at best estimate, and worse in any case: the whole interval lies above
@@ -47,6 +49,7 @@ def decide(change: Change, budget: float, floor: float | None = None) -> tuple[V
         change: above zero is worse.
         budget: the change that is borne.
         floor: what the same code seems to change on this runner; `None` if not known.
+        relative: the change is a share, and no difference as that of a quality.
     """
     if floor is not None and floor > budget:
         return (
@@ -57,10 +60,15 @@ def decide(change: Change, budget: float, floor: float | None = None) -> tuple[V
         return Verdict.REGRESSION, None
     if change.high > budget:
         return Verdict.INCONCLUSIVE, "the interval straddles the budget"
-    better = -budget / (1 + budget)
+    better = -budget / (1 + budget) if relative else -budget
     if change.high < better or (change.level is None and change.value < better):
         return Verdict.IMPROVEMENT, None
     return Verdict.PASS, None
+
+
+def too_few(made: int, wanted: int, what: str) -> tuple[Verdict, str]:
+    """The verdict on fewer than there should be, of `what`: the blocks of one process know nothing of another's."""
+    return Verdict.INCONCLUSIVE, f"{made} of {wanted} {what} were made in the time for it (--time-limit)"
 
 
 def overall(findings: Sequence[Finding]) -> Verdict:

@@ -83,6 +83,10 @@ class SideInfo(Part):
     commit: str | None
     dirty: bool
     versions: dict[str, str]
+    answers: str | None = Field(
+        description="SHA-256 of the texts that it answered on the batches that were timed; null where it did not come "
+        "so far"
+    )
 
 
 class Floor(Part):
@@ -106,6 +110,10 @@ class GateReport(Part):
     base: SideInfo
     head: SideInfo
     workload: dict[str, Json]
+    ran: dict[str, Json] = Field(
+        description="what that was on both sides: task, data set and its revision, samples, batches, device; empty "
+        "where it did not come so far"
+    )
     findings: list[Finding]
     places: list[Place] = Field(description="for information; no verdict rests on them")
     answers: Answers | None

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from mmbench.quantiles import student_t
+from mmbench.quantiles import student_below, student_t
 
 RESAMPLES = 2000
 
@@ -96,20 +96,30 @@ def unpaired_ratio_of(
 def share_above(
     pairs: Sequence[NDArray[np.float64]], threshold: float, *, resamples: int = RESAMPLES, seed: int = 0
 ) -> float:
-    """The share of resamples whose log-ratio is above a threshold: how sure it is that the ratio is.
+    """How sure it is that a log-ratio is above a threshold: the share of resamples that are, or what Student's t says.
+
+    The less certain of both, for the reason for which an interval is at least Student's.
 
     Raises:
         ValueError: as `ratio_of`.
     """
-    return float(np.mean(_resampled(pairs, resamples, seed) > threshold))
+    above = int(np.count_nonzero(_resampled(pairs, resamples, seed) > threshold))
+    shares: list[float] = [(above + 1) / (resamples + 2)]  # of so many none is certain
+    medians = [float(np.median(blocks)) for blocks in pairs]
+    error = _error(medians)
+    if error > 0:
+        shares.append(student_below((float(np.mean(medians)) - threshold) / error, len(medians) - 1))
+    return min(shares, key=lambda share: abs(share - 0.5))
 
 
 def _reach(medians: Sequence[float], level: float) -> float:
     """Half of Student's interval over pairs; nothing for a single one, of which it cannot tell."""
-    if len(medians) < 2:
-        return 0.0
-    error = float(np.std(medians, ddof=1)) / math.sqrt(len(medians))
-    return student_t(level, len(medians) - 1) * error
+    return student_t(level, len(medians) - 1) * _error(medians) if len(medians) > 1 else 0.0
+
+
+def _error(medians: Sequence[float]) -> float:
+    """Standard error of the mean over pairs; zero for a single one."""
+    return float(np.std(medians, ddof=1)) / math.sqrt(len(medians)) if len(medians) > 1 else 0.0
 
 
 def _ratio(value: float, drawn: NDArray[np.float64], reach: float, level: float, pairs: int, blocks: int) -> Ratio:

@@ -6,7 +6,6 @@ from itertools import pairwise
 from typing import Any
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 from scipy import sparse
 
@@ -36,6 +35,8 @@ def cluster_codes(groups: NDArray[Any] | None) -> Codes | None:
     """
     if groups is None:
         return None
+    import pandas as pd  # noqa: PLC0415  # heavy: only where there are clusters
+
     found, names = pd.factorize(np.asarray(groups, dtype=object), sort=True)
     codes = np.asarray(found, dtype=np.intp)
     alone = codes < 0
@@ -117,6 +118,8 @@ def _ranks(values: NDArray[Any]) -> Codes:
     """The place of each value among the different ones, ascending."""
     if len(values) == 0 or (values == values[0]).all():
         return np.zeros(len(values), dtype=np.intp)
+    import pandas as pd  # noqa: PLC0415  # heavy: only where samples differ
+
     return np.asarray(pd.factorize(values, sort=True, use_na_sentinel=False)[0], dtype=np.intp)
 
 

@@ -58,9 +58,9 @@ register("dataset", "planted")(
 )
 
 
-def in_chunk():
-    """Whether a worker times this call, and neither warms up nor asks for answers."""
-    return any(frame.function == "chunk" for frame in inspect.stack(context=0))
+def called_by(function):
+    """Whether this call serves a function of that name: `chunk`, which times it, or `evaluate`."""
+    return any(frame.function == function for frame in inspect.stack(context=0))
 
 
 @register("model", "planted")
@@ -102,9 +102,9 @@ class Model:
             raise ValueError("planted: it crashes")
         if Model.calls == PLANTED.get("aborts_at"):
             os.abort()
-        if PLANTED.get("killed_in_chunk") and in_chunk():
+        if PLANTED.get("killed_in_chunk") and called_by("chunk"):
             os.kill(os.getpid(), signal.SIGKILL)
-        if Model.calls == PLANTED.get("hangs_at") or (PLANTED.get("hangs_in_chunk") and in_chunk()):
+        if Model.calls == PLANTED.get("hangs_at") or ("hangs_in" in PLANTED and called_by(PLANTED["hangs_in"])):
             time.sleep(1000)
         if time.perf_counter() - Model.ended > 0.002:  # as where another process has filled the caches
             time.sleep(PLANTED.get("after_pause_s", 0.0))
@@ -114,5 +114,6 @@ class Model:
             time.sleep(PLANTED.get("tell_s", 0.002))
         red = batch.inputs["text"].clone()
         red[: PLANTED.get("wrong", 0)] *= -1
+        red = red[: len(red) - PLANTED.get("drops", 0)]
         Model.ended = time.perf_counter()
         return torch.stack([red, -red], dim=1)

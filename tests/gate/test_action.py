@@ -63,10 +63,15 @@ def test_what_comes_from_outside_is_no_script(run, tmp_path):
     ("code", "inconclusive", "expected"),
     [(0, "fail", 0), (1, "pass", 1), (3, "fail", 3), (3, "pass", 0), (4, "pass", 4)],
 )
-def test_the_exit_code_is_the_gates(run, code, inconclusive, expected):
+def test_the_exit_code_is_the_gates(run, capfd, code, inconclusive, expected):
     found, _, outputs = run(code, INCONCLUSIVE=inconclusive)
     assert found == expected
+    assert ("::warning::" in capfd.readouterr().out) is ((code, expected) == (3, 0))
     assert outputs == ("" if code == 4 else "verdict=regression\n")
+
+
+def test_noise_stops_no_pull_request():
+    assert yaml.safe_load(ACTION.read_text(encoding="utf-8"))["inputs"]["inconclusive"]["default"] == "pass"
 
 
 def test_no_base_and_no_report_of_before(run, tmp_path):

@@ -37,6 +37,12 @@ def test_a_slower_head_is_found_and_the_report_is_weak(stored, plant, capsys):
     plant(Path("bad"), crashes_at=1)
     assert main([*WORDS, "--against", "stored.json", "--head", "bad"]) == 1
     assert capsys.readouterr().out.startswith("failure ValueError: planted: it crashes")
+    plant(Path("wrong"), wrong=3)
+    assert main([*WORDS, "--against", "stored.json", "--head", "wrong"]) == 1
+    assert capsys.readouterr().out.startswith("failure answers otherwise than what is stored; if that is meant")
+    plant(Path("new"), revision="2")
+    assert main([*WORDS, "--against", "stored.json", "--head", "new"]) == 1
+    assert capsys.readouterr().out.startswith("failure does not run the same as what is stored: revision 2, not 1")
     for words, message in (
         (["--limit", "100"], "stored.json is of another workload: limit None, not 100"),
         (

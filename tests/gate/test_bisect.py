@@ -5,6 +5,9 @@ import json
 import pytest
 
 from mmbench.cli import main
+from mmbench.cli.bisect_lines import told_step
+from mmbench.gate.bisect import Step
+from mmbench.record.gate import Change
 
 WORDS = [
     "--model",
@@ -63,6 +66,18 @@ def test_what_is_not_slower_has_no_first_bad_commit(history, capsys):
     names = history({}, {})
     assert main(["bisect", *WORDS, "--good", names[0], "--budget", "50%"]) == 2
     assert "--bad is not slower than --good by more than the budget: throughput " in capsys.readouterr().err
+
+
+def test_a_bad_end_that_answers_otherwise_is_no_slower_one(history, capsys):
+    names = history({}, {"wrong": 3})
+    assert main(["bisect", *WORDS, "--good", names[0]]) == 4
+    assert "error: --bad: answers otherwise than the good commit to 24 of 64 samples" in capsys.readouterr().err
+
+
+def test_a_step_that_is_not_clear_is_told_as_such():
+    change = Change(value=0.03, low=0.01, high=0.05, level=0.95, method="", pairs=3, blocks=60)
+    step = Step("a" * 40, change, None, None, "the interval straddles the budget")
+    assert told_step(step) == "aaaaaaaaaa: +3.0% [+1.0%, +5.0%], the interval straddles the budget"
 
 
 @pytest.mark.parametrize(

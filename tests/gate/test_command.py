@@ -117,6 +117,9 @@ def test_a_floor_above_the_budget_is_inconclusive(work, plant, capsys):
     assert main(words) == 3
     report = json.loads(capsys.readouterr().out)
     assert report["reason"].endswith("the noise floor of this runner, 90.0%, exceeds the budget, 3.0%")
+    save_floor(floor.model_copy(update={"runner": "another"}), work / "theirs.json")
+    assert main([*words, "--floor", "theirs.json", "--budget", "400%"]) == 0
+    assert "theirs.json holds the noise floor of another runner; it is not used" in capsys.readouterr().err
     path.write_text("{}")
     assert main(words) == 2
     assert "holds no noise floor: make it again with --calibrate" in capsys.readouterr().err
@@ -138,6 +141,20 @@ def test_a_base_that_does_not_build(work, plant, git, capsys):
     assert len(git(project, "worktree", "list").splitlines()) == 1
 
 
+def test_a_head_that_does_not_build_is_its_failure_against_the_base_that_was_there(work, plant, git, capsys):
+    project = plant(work / "project")
+    git(project, "init", "--quiet", "--initial-branch=main")
+    git(project, "add", ".")
+    git(project, "commit", "--quiet", "--message", "one")
+    (project / "pyproject.toml").write_text("[build-system]\nrequires = []\nbuild-backend = 'nothing_here'\n")
+    os.chdir(project)
+    assert main(["gate", *WORDS, "--base", "main", "--json"]) == 1
+    report = json.loads(capsys.readouterr().out)
+    assert report["verdict"] == "failure"
+    assert "nothing_here" in report["reason"]
+    assert report["base"]["commit"] == git(project, "rev-parse", "main")
+
+
 def test_what_fails_and_whose_fault_it_is(work, plant, capsys):
     plant(work / "good")
     plant(work / "bad", crashes_at=1)
@@ -145,6 +162,8 @@ def test_what_fails_and_whose_fault_it_is(work, plant, capsys):
     assert capsys.readouterr().out.startswith("failure ValueError: planted: it crashes")
     assert main(["gate", *WORDS, "--base", "bad", "--head", "good"]) == 4
     assert capsys.readouterr().err == "error: base: ValueError: planted: it crashes\n"
+    assert main(["gate", *WORDS, "--head", "bad", "--calibrate"]) == 4
+    assert capsys.readouterr().err == "error: ValueError: planted: it crashes\n"
 
 
 @pytest.mark.parametrize(
@@ -175,7 +194,8 @@ def test_a_second_gate_waits_for_the_first(work, plant, capsys, monkeypatch):
         assert main(["gate", *WORDS, "--base", "same", "--head", "same", "--time-limit", "1"]) == 4
     assert capsys.readouterr().err.splitlines() == [
         "note: another gate measures on this machine; waiting for it",
-        "error: another gate still measures on this machine after 1 s",
+        "error: another gate or bisection of this user still measures on this machine after 1 s: start again when it "
+        "has ended, or wait longer for it with --time-limit SECONDS",
     ]
 
 

@@ -24,6 +24,8 @@ THREE = {"pairs": 3, "most_pairs": 3}
 def compared(tmp_path, monkeypatch, plant):
     """Gate two planted sides: `compared({}, {"read_s": 0.004}, metrics=("throughput",), pairs=2)`."""
     monkeypatch.chdir(tmp_path)
+    (tmp_path / "tmp").mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "tmp"))
 
     def run(base, head, workload=WORKLOAD, progress=None, **given):
         sides = [str(plant(tmp_path / name, **planted)) for name, planted in (("base", base), ("head", head))]
@@ -33,7 +35,7 @@ def compared(tmp_path, monkeypatch, plant):
     alive = subprocess.run(["pgrep", "-f", "mmbench/gate/start.py"], capture_output=True, text=True, check=False).stdout
     own = [pid for pid in alive.split() if _parent(pid) == os.getpid()]
     assert not own, "a worker was left behind"
-    assert not list(tmp_path.glob("mmbench-gate-*"))
+    assert not list((tmp_path / "tmp").glob("mmbench-gate-*/"))
 
 
 def _parent(pid):
@@ -163,6 +165,7 @@ def test_where_a_quality_is_gated_it_judges_the_answers(compared):
         ({"fails_to_open": True}, "RuntimeError: planted: it cannot be opened"),
         ({"revision": "2"}, "does not run the same as base: revision 2, not 1"),
         ({"samples": 100}, "does not run the same as base: samples 100, not 200"),
+        ({"drops": 1}, "gave 7 answers to 8 samples"),
     ],
 )
 def test_what_head_does_wrong_is_its_failure(compared, planted, reason):
@@ -170,12 +173,20 @@ def test_what_head_does_wrong_is_its_failure(compared, planted, reason):
     assert (report.verdict, report.reason) == (Verdict.FAILURE, reason)
 
 
-@pytest.mark.parametrize("planted", [{"hangs_at": 1}, {"hangs_in_chunk": True}], ids=["loading", "in a chunk"])
-def test_a_head_that_hangs_is_ended(compared, planted):
-    report = compared({}, planted, patience_s=20.0)
+@pytest.mark.parametrize(
+    ("planted", "metrics"),
+    [
+        ({"hangs_at": 1}, ("throughput",)),
+        ({"hangs_in": "chunk"}, ("throughput",)),
+        ({"hangs_in": "evaluate"}, ("accuracy",)),
+    ],
+    ids=["loading", "in a chunk", "in an evaluation"],
+)
+def test_a_head_that_hangs_is_ended(compared, planted, metrics):
+    report = compared({}, planted, patience_s=20.0, metrics=metrics)
     assert report.verdict is Verdict.FAILURE
     assert report.reason.startswith("hangs: no answer to '")
-    assert report.reason.endswith("' within 20 s")
+    assert report.reason.endswith("' within 20 s (--patience)")
 
 
 def test_what_base_does_wrong_is_an_error(compared):
@@ -191,6 +202,15 @@ def test_code_that_cannot_differ_is_not_compared(compared, plant, tmp_path):
         compared({}, {"read_s": 0.01}, workload=Workload("planted", "planted", plugins=(str(plugin),)))
 
 
+def test_sides_that_differ_in_what_the_model_imports_are(compared, plant, tmp_path):
+    plugin = plant(tmp_path / "elsewhere") / PLUGIN
+    plugin.write_text(f"import own_part\n{plugin.read_text()}")
+    for side in ("base", "head"):
+        (plant(tmp_path / side) / "own_part.py").write_text("")
+    workload = Workload("planted", "planted", plugins=(str(plugin),), batch_size=8)
+    assert compared({}, {}, workload=workload, budgets={"": 4.0}).verdict is Verdict.PASS
+
+
 def test_a_worker_that_is_killed_from_outside_is_no_verdict(compared):
     with pytest.raises(
         HarnessError, match=r"head: its process was killed from outside \(SIGKILL\); perhaps there was no memory left"
@@ -201,7 +221,7 @@ def test_a_worker_that_is_killed_from_outside_is_no_verdict(compared):
 def test_too_few_pairs_in_the_time_are_inconclusive(compared):
     report = compared({}, {"read_s": 0.003}, time_limit_s=1.0, **THREE)
     assert report.verdict is Verdict.INCONCLUSIVE
-    assert report.findings[0].reason == "1 of 3 pairs were made in the time for it"
+    assert report.findings[0].reason == "1 of 3 pairs were made in the time for it (--time-limit)"
 
 
 def test_a_floor_is_what_the_same_code_seems_to_change(plant, tmp_path, monkeypatch):

@@ -13,7 +13,8 @@ from mmbench.gate.options import BUDGET, GateOptions, parse_budgets
         (["5%"], {"": 0.05}),
         (["0.05"], {"": 0.05}),
         (["latency=8%", "2.5 %"], {"latency": 0.08, "": 0.025}),
-        (["accuracy=0.01"], {"accuracy": 0.01}),
+        (["accuracy=0.01", "150%"], {"accuracy": 0.01, "": 1.5}),
+        (["wer=2"], {"wer": 2.0}),  # a quality may have any scale
         (["0"], {"": 0.0}),
     ],
 )
@@ -27,6 +28,8 @@ def test_budgets(texts, expected):
         (["five"], "--budget takes 5%, 0.05 or METRIC=5%, not 'five'"),
         (["latency="], "--budget takes 5%, 0.05 or METRIC=5%, not 'latency='"),
         (["-5%"], "--budget -5%: a budget is not below zero"),
+        (["5"], "--budget 5 bears a change of 500%; for percent write 5%"),
+        (["latency=3"], "--budget latency=3 bears a change of 300%; for percent write latency=3%"),
         (["nan"], "--budget nan: a budget is not below zero"),
         (["5%", "6%"], "--budget is given twice for all metrics"),
         (["latency=5%", "latency=6%"], "--budget is given twice for latency"),

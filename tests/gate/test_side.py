@@ -1,13 +1,16 @@
 """What base and head may be, made ready to run: references, folders, projects that are built, interpreters."""
 
+import json
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 from textwrap import dedent
 
 import pytest
 
+from mmbench.cli.signals import ended_by_signals
 from mmbench.errors import UsageError
 from mmbench.gate.link import SideError
 from mmbench.gate.side import opened
@@ -118,6 +121,79 @@ def test_a_project_that_does_not_build_says_so(project, scratch):
     assert "\n" not in str(caught.value)
 
 
+@pytest.fixture
+def plain(tmp_path):
+    """A project that is in no repository."""
+    folder = tmp_path / "plain project"
+    folder.mkdir()
+    (folder / "setup.py").touch()
+    return folder
+
+
+@pytest.fixture
+def pip(tmp_path, monkeypatch):
+    """Let a shell script stand for the interpreter that runs pip."""
+
+    def write(script):
+        file = tmp_path / "interpreter"
+        file.write_text(f"#!/bin/sh\n{script}\n")
+        file.chmod(0o755)
+        monkeypatch.setattr(sys, "executable", str(file))
+
+    return write
+
+
+@pytest.mark.parametrize(
+    ("requires", "isolated"),
+    [
+        (None, False),
+        ([], False),
+        (["setuptools>=1", "nobody-has-this; python_version < '3'"], False),
+        (["setuptools", "nobody-has-this"], True),
+        (["setuptools<1"], True),
+        (["setuptools @ https://example.org/setuptools.tar.gz"], True),
+        (["what is this?"], True),
+    ],
+)
+def test_pip_fetches_what_a_build_requires_unless_all_of_it_is_here(tmp_path, plain, scratch, pip, requires, isolated):
+    if requires is not None:
+        backend = "build-backend = 'setuptools.build_meta'"
+        (plain / "pyproject.toml").write_text(f"[build-system]\nrequires = {json.dumps(requires)}\n{backend}\n")
+    pip(f"printf '%s\\n' \"$@\" > '{tmp_path}/words'")
+    with opened("head", str(plain), scratch):
+        pass
+    words = (tmp_path / "words").read_text().splitlines()
+    assert words[:3] == ["-m", "pip", "install"]
+    assert ("--no-build-isolation" not in words) == isolated
+
+
+def test_a_build_that_is_stopped_leaves_nothing_behind(tmp_path, plain, scratch, pip):
+    pip(f"sleep 60 & echo $! > '{tmp_path}/pid'; mktemp > '{tmp_path}/made'; sleep 0.2; kill -TERM $PPID; wait")
+    with ended_by_signals(), pytest.raises(SystemExit), opened("head", str(plain), scratch):
+        pass
+    assert Path((tmp_path / "made").read_text().strip()).is_relative_to(scratch)  # which the caller removes
+    process = Path("/proc") / (tmp_path / "pid").read_text().strip()
+    end = time.monotonic() + 5
+    while runs(process) and time.monotonic() < end:
+        time.sleep(0.01)
+    assert not runs(process)
+
+
+def runs(process):
+    """Whether a process, by its folder in /proc, has not ended, waited for or not."""
+    try:
+        return (process / "stat").read_text().rpartition(")")[2].split()[0] not in ("Z", "X")
+    except OSError:
+        return False
+
+
+def test_a_build_that_hangs_says_so(plain, scratch, pip, monkeypatch):
+    monkeypatch.setattr("mmbench.gate.side._BUILD_S", 0.1)
+    pip("sleep 60")
+    with pytest.raises(SideError, match="head: does not build within 0 s"), opened("head", str(plain), scratch):
+        pass
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
@@ -141,6 +217,34 @@ def test_outside_of_a_repository_there_are_no_references(tmp_path, scratch, monk
         opened("base", "main", scratch),
     ):
         pass
+
+
+def test_without_git_there_are_no_references(project, scratch, monkeypatch):
+    monkeypatch.setenv("PATH", str(scratch))
+    with (
+        pytest.raises(UsageError, match="--base 'main' is no folder and no interpreter, and git is not installed"),
+        opened("base", "main", scratch),
+    ):
+        pass
+
+
+def test_an_absolute_path_is_no_reference(project, scratch):
+    with (
+        pytest.raises(UsageError, match=r"--base '/no/where' is no folder and no interpreter$"),
+        opened("base", "/no/where", scratch),
+    ):
+        pass
+
+
+def test_what_git_fails_for_is_told_only_where_it_is_needed(project, scratch, monkeypatch):
+    for name in ("GIT_CONFIG_GLOBAL", "GIT_CONFIG_SYSTEM"):
+        monkeypatch.setenv(name, os.devnull)
+    monkeypatch.setenv("GIT_TEST_ASSUME_DIFFERENT_OWNER", "1")
+    for text in ("main", ".", str(project)):
+        with pytest.raises(UsageError, match="git fails: detected dubious ownership"), opened("head", text, scratch):
+            pass
+    with opened("base", sys.executable, scratch) as side:
+        assert side.python == Path(sys.executable)
 
 
 def test_files_are_the_sides_own_where_it_has_them(tmp_path, scratch, monkeypatch):

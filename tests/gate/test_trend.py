@@ -2,6 +2,7 @@
 
 import json
 from datetime import timedelta
+from itertools import count
 from pathlib import Path
 
 import pyarrow as pa
@@ -16,21 +17,26 @@ EXAMPLE = Path(__file__).parents[1] / "record" / "example_record.json"
 
 @pytest.fixture
 def records(tmp_path, monkeypatch):
-    """Store a run a day of a model: `records([0.9, 0.8], model="film")` below `results`."""
-    monkeypatch.chdir(tmp_path)
+    """Store a run a day of a model below `results`: `records([0.9, 0.8], model="film")`.
 
-    def store(values, model="film"):
+    `machine` is what its environment has otherwise, and what else is given its settings.
+    """
+    monkeypatch.chdir(tmp_path)
+    numbers = count()
+
+    def store(values, model="film", machine=None, **settings):
         example = RunRecord.model_validate_json(EXAMPLE.read_text(encoding="utf-8"))
         for day, value in enumerate(values):
             metric = example.metrics["accuracy"].model_copy(update={"value": value})
             git = example.environment.git.model_copy(update={"commit": f"{day:040x}", "dirty": False})
             record = example.model_copy(
                 update={
-                    "run_id": f"run-{model}-{day}",
+                    "run_id": f"run-{next(numbers)}",
                     "created": example.created + timedelta(days=day),
                     "metrics": example.metrics | {"accuracy": metric},
                     "model": example.model.model_copy(update={"name": model}),
-                    "environment": example.environment.model_copy(update={"git": git}),
+                    "environment": example.environment.model_copy(update={"git": git, **(machine or {})}),
+                    "settings": example.settings | settings,
                 }
             )
             Store(Path("results")).save(record, pa.table({"id": ["q1"]}))
@@ -68,13 +74,33 @@ def test_series_of_records_by_workload(records, capsys):
     records([0.5, 0.6], model="sum")
     assert main(["trend", "--json"]) == 0
     found = {(series["workload"], series["metric"]): series for series in json.loads(capsys.readouterr().out)["series"]}
-    film = found["film on vqa (easy-vqa 1.0, test; float32, batch 64)", "accuracy"]
+    film = found["film on vqa (easy-vqa 1.0, test; float32, batch 64; Example CPU)", "accuracy"]
     assert [point["value"] for point in film["points"]] == [0.9] * 3
     assert [point["label"] for point in film["points"]] == ["0" * 10] * 3
-    assert len(found["sum on vqa (easy-vqa 1.0, test; float32, batch 64)", "memory"]["points"]) == 2
+    assert len(found["sum on vqa (easy-vqa 1.0, test; float32, batch 64; Example CPU)", "memory"]["points"]) == 2
     assert main(["trend", "--model", "sum", "--metric", "accuracy", "--json"]) == 0
     (series,) = json.loads(capsys.readouterr().out)["series"]
     assert [point["value"] for point in series["points"]] == [0.5, 0.6]
+
+
+def test_runs_on_other_machines_are_other_series(records, capsys):
+    host = {"cpu": "Host CPU", "accelerators": ["Small GPU", "Large GPU"]}
+    records([0.9])
+    records([0.8], machine={"cpu": "Other CPU"})
+    for value, device in ((0.7, "cpu"), (0.6, "cuda"), (0.5, "cuda:1")):
+        records([value], machine=host, device=device)
+    assert main(["trend", "--metric", "accuracy", "--json"]) == 0
+    found = {
+        series["workload"].rpartition("; ")[2]: [point["value"] for point in series["points"]]
+        for series in json.loads(capsys.readouterr().out)["series"]
+    }
+    assert found == {
+        "Example CPU)": [0.9],
+        "Other CPU)": [0.8],
+        "Host CPU)": [0.7],
+        "Small GPU)": [0.6],
+        "Large GPU)": [0.5],
+    }
 
 
 @pytest.mark.parametrize("name", ["trend.svg", "trend.png"])

@@ -38,6 +38,12 @@ def test_a_floor_above_the_budget_allows_no_verdict():
     assert decide(change(0.5, 0.6), budget=0.03, floor=0.03)[0] is Verdict.REGRESSION
 
 
+def test_a_difference_is_better_by_as_much_as_it_might_have_been_worse():
+    assert decide(change(-0.7, -0.45), budget=0.5, relative=False)[0] is Verdict.PASS
+    assert decide(change(-0.7, -0.45), budget=0.5)[0] is Verdict.IMPROVEMENT  # a share: by a third
+    assert decide(change(-0.7, -0.55), budget=0.5, relative=False)[0] is Verdict.IMPROVEMENT
+
+
 def test_a_ratio_is_a_change_of_what_it_exceeds_one_by():
     found = change_of(Ratio(1.05, 1.02, 1.08, 0.95, 3, 60))
     assert (found.value, found.low, found.high) == pytest.approx((0.05, 0.02, 0.08))

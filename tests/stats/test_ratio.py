@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from scipy import stats
 
 from mmbench.stats.ratio import ratio_of, share_above, unpaired_ratio_of, without_order
 
@@ -63,10 +64,19 @@ def test_nothing_has_no_ratio(pairs):
 
 def test_a_share_above_is_how_sure_it_is():
     pairs = simulated(np.random.default_rng(5), 1.05)
-    assert share_above(pairs, np.log(1.0)) > 0.99
-    assert share_above(pairs, np.log(1.1)) < 0.01
+    assert share_above(pairs, np.log(1.0)) > 0.98
+    assert share_above(pairs, np.log(1.1)) < 0.02
     found = ratio_of(pairs)
     assert share_above(pairs, np.log(found.low)) >= 0.97
+
+
+def test_of_a_few_pairs_nothing_is_surer_than_student():
+    """`scipy.stats.t`; the resamples alone would say 100 %."""
+    pairs = [np.full(20, ratio) for ratio in (0.04, 0.05, 0.06)]
+    expected = stats.t.cdf((0.05 - 0.03) / (0.01 / np.sqrt(3)), 2)
+    assert share_above(pairs, 0.03) == pytest.approx(expected)
+    assert share_above(pairs, 0.07) == pytest.approx(1 - expected)
+    assert share_above([np.full(20, 0.05)], 0.03) < 1.0  # a single pair, of whose blocks all are above
 
 
 def test_unpaired_timings_have_the_ratio_of_their_medians_and_know_no_more_than_their_processes():

@@ -25,6 +25,7 @@ FIXED = ("time", "commit", "workload")
 _ABSENT = "nan"
 _PATIENCE_S = 60.0  # that a writer waits for another
 _FIRST_ROW = 2  # the header is the first
+_TIME = "2026-11-26T23:40:00+00:00"
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +33,7 @@ class History:
     """Columns of a history, as long as there are rows, in the order in which they were added.
 
     Attributes:
-        time: when the gates began.
+        time: when the gates began, with time zone.
         commit: of head, with `-dirty` where files differed from it; empty where it is not known.
         workload: what was run, in words.
         metrics: head's values by metric, in the units of the report; `None` where a report lacks it.
@@ -129,9 +130,11 @@ def _check(path: Path, number: int, header: Sequence[str], row: Sequence[str]) -
     if len(row) != len(header):
         raise UsageError(f"{where}: {len(row)} fields, and the header has {len(header)}")
     try:
-        datetime.fromisoformat(row[0])
+        time = datetime.fromisoformat(row[0])
     except ValueError:
         raise UsageError(f"{where}: {printable(row[0])!r} is no time") from None
+    if time.tzinfo is None:  # it could not be put in order with the others
+        raise UsageError(f"{where}: {printable(row[0])!r} has no time zone; expected a time like {_TIME}")
     for name, text in zip(header[len(FIXED) :], row[len(FIXED) :], strict=True):
         try:
             float(text)

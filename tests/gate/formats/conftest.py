@@ -104,6 +104,7 @@ FLOOR = Floor(
     pairs=12,
     floors={"throughput": 0.012, "latency": 0.02},
 )
+RAN = {"task": "vqa", "dataset": "easy-vqa", "revision": "1.0", "split": "test", "samples": 512, "batch_size": BATCH}
 ALIKE = Answers(samples=BATCH, differ=0, largest=1.25e-6, first=None)
 PASSED = timed("throughput", 0.02, change(0.004, -0.002, 0.01), Verdict.PASS)
 SLOWER = timed("throughput", 0.02, change(0.051, 0.042, 0.06, level=0.975), Verdict.REGRESSION)
@@ -118,12 +119,21 @@ def make(verdict, reason, findings, **more):
             "verdict": verdict,
             "reason": reason,
             "base": SideInfo(
-                label="main", commit="0" * 40, dirty=False, versions={"mmbench": "0.1.0", "torch": "2.13.0"}
+                label="main",
+                commit="0" * 40,
+                dirty=False,
+                versions={"mmbench": "0.1.0", "torch": "2.13.0"},
+                answers="a" * 64,
             ),
             "head": SideInfo(
-                label="HEAD", commit="1" * 40, dirty=True, versions={"mmbench": "0.1.0", "torch": "2.14.0"}
+                label="HEAD",
+                commit="1" * 40,
+                dirty=True,
+                versions={"mmbench": "0.1.0", "torch": "2.14.0"},
+                answers="a" * 64,
             ),
             "workload": {"model": "film", "task": "vqa", "dataset": "easy-vqa", "split": None, "batch_size": BATCH},
+            "ran": RAN,
             "findings": findings,
             "places": [],
             "answers": ALIKE,
@@ -147,7 +157,7 @@ def make(verdict, reason, findings, **more):
 
 def _nasty():
     finding = timed("throughput", 0.02, change(0.2, -0.1, 0.5), Verdict.INCONCLUSIVE, reason=NASTY)
-    side = SideInfo(label=NASTY, commit=NASTY, dirty=True, versions={NASTY: NASTY})
+    side = SideInfo(label=NASTY, commit=NASTY, dirty=True, versions={NASTY: NASTY}, answers=NASTY)
     return make(
         Verdict.INCONCLUSIVE,
         NASTY,
@@ -155,6 +165,7 @@ def _nasty():
         base=side,
         head=side,
         workload={"model": NASTY, "task": NASTY},
+        ran={NASTY: NASTY},
         places=[place(NASTY, "model", 0.1, 0.2, change(1.0, 0.9, 1.1), slower=True), place(NASTY, "data", 0.1, 0.1)],
         answers=Answers(samples=2, differ=1, largest=None, first=NASTY),
         floor=FLOOR.model_copy(update={"floors": {NASTY: 0.1}}),

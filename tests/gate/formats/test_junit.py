@@ -1,8 +1,11 @@
-"""Read back with the standard library's XML parser."""
+"""Held to a schema of the format, and read back by junitparser and by the standard library's XML parser."""
 
+from pathlib import Path
 from xml.etree import ElementTree as ET
 
 import pytest
+from junitparser import JUnitXml
+from xmlschema import XMLSchema
 
 from mmbench.gate.formats.junit import to_junit
 from mmbench.record.gate import GateReport, Verdict
@@ -15,6 +18,45 @@ def suite(report):
     assert root.tag == "testsuites"
     (found,) = root
     return found
+
+
+@pytest.fixture(scope="module")
+def schema():
+    return XMLSchema(Path(__file__).with_name("junit.xsd"))
+
+
+def test_any_report_keeps_to_the_schema(report, schema):
+    schema.validate(ET.fromstring(to_junit(report)))  # noqa: S314  # our own text
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ('tests="5"', 'tests="-1"'),
+        ('tests="5"', 'test="5"'),
+        ('timestamp="2026-11-26T23:40:00+00:00"', 'timestamp="today"'),
+        ("<properties>", "<notes/><properties>"),
+        ("<properties>", '<testcase classname="c" name="n"/><properties>'),
+        ("</failure>", "</failure><skipped/>"),
+        ('name="verdict" value="regression"', 'name="verdict"'),
+    ],
+)
+def test_the_schema_refuses_what_readers_may_not_know(reports, schema, old, new):
+    text = to_junit(reports["regression"])
+    assert old in text
+    assert not schema.is_valid(ET.fromstring(text.replace(old, new)))  # noqa: S314  # our own text
+
+
+def test_junitparser_reads_any_report(report):
+    text = to_junit(report)
+    (read,) = JUnitXml.fromstring(text.encode())
+    counts = (read.tests, read.failures, read.errors, read.skipped)
+    read.update_statistics()
+    assert counts == (read.tests, read.failures, read.errors, read.skipped)
+    told = [case.find("failure") if case.find("error") is None else case.find("error") for case in suite(report)[1:]]
+    results = [[(result.type, result.message, result.text) for result in case.result] for case in read]
+    assert results == [[] if each is None else [(each.get("type"), each.get("message"), each.text)] for each in told]
+    assert {each.name: each.value for each in read.properties()}["verdict"] == report.verdict.value
 
 
 def test_a_suite_is_red_exactly_where_the_gate_does_not_exit_with_0(report):
