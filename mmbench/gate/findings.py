@@ -94,6 +94,7 @@ def exact(metric: str, pairs: Sequence[Pair], options: GateOptions) -> Finding:
 def places(pairs: Sequence[Pair], budget: float) -> list[Place]:
     """Where time goes: stages of the model, steps of the data pipeline, and the start of the process."""
     found = []
+    pairs = [pair for pair in pairs if all(kind in pair.blocks for kind in _GROUPS)]
     for kind, group in _GROUPS.items():
         of_kind = [pair.blocks[kind] for pair in pairs]
         more_in_all = ratio_of([log_ratios(blocks) for blocks in of_kind]).low > 1

@@ -50,7 +50,7 @@ class Live:
 
         Args:
             workload: what to load.
-            least_s, most_s: seconds of warm-up, over all shapes of input.
+            least_s, most_s: seconds of warm-up, over all shapes of input; single samples are warmed up when asked for.
 
         Raises:
             UsageError: a name, an option or a file is wrong.
@@ -81,7 +81,7 @@ class Live:
         self._batches = self._subject.placed(self._subject.batches)
         self._requests = self._subject.placed(self._subject.requests)
         warm = self._warm(self._batches, least_s, most_s)
-        self._warm(self._requests, least_s / 4, most_s / 4)
+        self._cold: tuple[float, float] | None = (least_s / 4, most_s / 4)
         self._turn: dict[str, Iterator[Any]] = {}
         self.facts: dict[str, Any] = {
             "load_s": loaded - begun,
@@ -117,7 +117,7 @@ class Live:
         """
         kinds: Mapping[str, Callable[[int, bool], Parts]] = {
             "throughput": partial(self._ask, "throughput", self._batches),
-            "latency": partial(self._ask, "latency", self._requests),
+            "latency": self._ask_single,
             "data": self._data,
             "stages": self._stages,
         }
@@ -220,6 +220,12 @@ class Live:
             work(batch)
         wait()
         return {kind: (perf_counter() - begun) / iterations}
+
+    def _ask_single(self, iterations: int, settle: bool) -> Parts:
+        if self._cold is not None:  # only where latency is asked for
+            self._warm(self._requests, *self._cold)
+            self._cold = None
+        return self._ask("latency", self._requests, iterations, settle)
 
     def _data(self, iterations: int, settle: bool) -> Parts:
         run = self._subject.run

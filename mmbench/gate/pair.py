@@ -44,7 +44,7 @@ class Pair:
 
     Attributes:
         facts: of each side, as its worker told them when it was ready.
-        blocks: by kind of chunk.
+        blocks: by kind of chunk; those that tell where time goes are of the first pairs only.
         answers: of each side, of the first pair.
         static: what needs no statistics, of each side, where it is gated.
         runs: folders of evaluations, of the first pair where a quality is gated.
@@ -95,7 +95,7 @@ class Pairs:
             SideError: one side refused or failed, or they do not run the same.
             HarnessError: a worker was killed from outside.
         """
-        number, first = self._made, self._made == 0
+        number = self._made
         self._made += 1
         # Whoever starts first may get the better memory: by turns.
         order = SIDES if number % 2 == 0 else SIDES[::-1]
@@ -104,7 +104,7 @@ class Pairs:
             for name in order:
                 side = self._sides[name]
                 links[name] = side.start(self._scratch / f"{name}-{number}.log", number, self._workloads[name].threads)
-            return self._measure(links, first)
+            return self._measure(links, number)
         except BaseException:
             for link in links.values():
                 link.kill()
@@ -113,8 +113,8 @@ class Pairs:
             for link in links.values():
                 link.close()
 
-    def _measure(self, links: Mapping[SideName, Link], first: bool) -> Pair:
-        begun = monotonic()
+    def _measure(self, links: Mapping[SideName, Link], number: int) -> Pair:
+        begun, first = monotonic(), number == 0
         pair = Pair(facts=self._prepare(links))
         check_same(pair.facts)
         check_apart(pair.facts, self._sides)
@@ -123,7 +123,8 @@ class Pairs:
         for kind in self._options.timings:
             pair.blocks[kind] = self._play(links, kind, kind, self._options.blocks, self._options.play_s)
         for kind, like in _PLACES.items():
-            if kind not in pair.blocks:
+            # Further pairs are for verdicts, which no place makes.
+            if number < self._options.pairs and kind not in pair.blocks:
                 seconds = min(_PLACE_S, self._options.play_s)
                 pair.blocks[kind] = self._play(links, kind, like, _PLACE_BLOCKS, seconds)
         pair.again_s = monotonic() - begun
