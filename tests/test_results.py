@@ -2,6 +2,8 @@
 
 import json
 import runpy
+import subprocess
+import sys
 from collections import defaultdict
 from importlib import import_module
 from pathlib import Path
@@ -190,6 +192,13 @@ def test_the_tables_are_made_from_the_records(capsys):
     three = [str(RESULTS / folder / task / dataset) for task, dataset in (EASY, AV) for folder in SEEDS]
     assert main(["leaderboard", *three, "--seeds", "--metric", "accuracy", "--format", "markdown"]) == 0
     assert capsys.readouterr().out.strip() in shown
+
+
+def test_the_table_of_the_gate_is_made_from_its_trials():
+    files = sorted(str(file) for file in (RESULTS / "gate").glob("*.jsonl"))
+    script = ROOT / "benchmarks" / "gate_power.py"
+    done = subprocess.run([sys.executable, script, "--table", *files], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() in (RESULTS / "README.md").read_text(encoding="utf-8")
 
 
 def test_eight_fusions_stand_side_by_side_at_equal_parameters():

@@ -11,6 +11,7 @@ from mmbench.cli.console import JsonOption, console
 from mmbench.cli.signals import ended_by_signals
 from mmbench.cli.workload_options import takes_workload
 from mmbench.errors import printable
+from mmbench.gate.checkout import short_name
 from mmbench.gate.options import GateOptions, parse_budgets
 from mmbench.gate.workload import Workload
 
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
     from mmbench.gate.bisect import Found
 
 DEFAULTS = GateOptions()
-_SHORT = 10
 
 
 @takes_workload
@@ -73,7 +73,7 @@ def _print(found: "Found", out: Console) -> None:
     if len(found.candidates) == 1:
         first = f"first bad commit: {found.candidates[0]}"
     else:
-        first = f"the first bad commit is one of {', '.join(commit[:_SHORT] for commit in found.candidates)}"
+        first = f"the first bad commit is one of {', '.join(short_name(commit) for commit in found.candidates)}"
     out.print(f"[bold]{first}[/]", soft_wrap=True)
     if found.threshold is not None:
         told = (
@@ -81,9 +81,9 @@ def _print(found: "Found", out: Console) -> None:
         )
         out.print(escape(printable(told)), soft_wrap=True)
     if not found.certain:
-        out.print("[bold yellow]inconclusive[/]: the last step is not certain; more --most-pairs may make it so")
+        out.print("[bold yellow]inconclusive[/]: the last step is not certain; --most-pairs or --time-limit may help")
     if len(found.candidates) == 1:
-        out.print(f"[dim]next: git show {found.candidates[0][:_SHORT]}[/]", soft_wrap=True)
+        out.print(f"[dim]next: git show {short_name(found.candidates[0])}[/]", soft_wrap=True)
 
 
 def _print_json(found: "Found") -> None:

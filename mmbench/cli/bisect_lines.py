@@ -2,8 +2,7 @@
 
 from mmbench.cli.gate_lines import GateLines
 from mmbench.gate.bisect import BisectProgress, Step
-
-_SHORT = 10  # characters of a commit's name
+from mmbench.gate.checkout import short_name
 
 
 class BisectLines(GateLines, BisectProgress):
@@ -20,7 +19,7 @@ class BisectLines(GateLines, BisectProgress):
 
 def told_step(step: Step) -> str:
     """A step in one line."""
-    name = step.commit[:_SHORT]
+    name = short_name(step.commit)
     if step.change is None:
         return f"{name}: passed over, {step.reason}"
     change = step.change

@@ -144,7 +144,7 @@ def gate(
         if calibrate:
             _calibrate(head, workload, options, place, json=json)
             return
-        known = load_floor(place, workload)
+        known = load_floor(place, workload, options.most_pairs)
         if known is None and floor is not None:
             if not floor.is_file():
                 raise UsageError(f"there is no noise floor in {floor}: --calibrate makes it")
@@ -269,7 +269,7 @@ def _summarize(found: "GateReport") -> None:
 
     try:
         with Path(summary).open("a", encoding="utf-8") as file:
-            before = "\n" if file.tell() else ""  # what stands there may not end its last line
+            before = "\n" if file.seekable() and file.tell() else ""  # what stands there may not end its last line
             file.write(before + to_markdown(found))
     except OSError as error:  # a container may not have it
         print_line("note", "yellow", f"the summary of the job cannot be written: {error.strerror}")

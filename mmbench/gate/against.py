@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from time import monotonic
 from typing import Any
 
@@ -24,6 +23,7 @@ from mmbench.gate.lock import alone
 from mmbench.gate.options import TIMINGS, GateOptions
 from mmbench.gate.pair import check_ran, iteration_seconds, prepare
 from mmbench.gate.pingpong import Chunk
+from mmbench.gate.scratch import scratch_folder
 from mmbench.gate.side import Side, opened
 from mmbench.gate.verdict import change_of, decide, overall, too_few
 from mmbench.gate.workload import Workload
@@ -80,13 +80,14 @@ def gate_against(
     """
     began, created = monotonic(), datetime.now(UTC)
     progress = progress or GateProgress()
+    same_machine = fingerprint(stored.environment) == fingerprint(capture(stored.environment.threads))
     processes: list[Timings] = []
     failure: str | None = None
     info = SideInfo(label=head, commit=None, dirty=False, versions={}, answers=None)
     try:
         with (
             alone(options.time_limit_s, progress.note),
-            TemporaryDirectory(prefix="mmbench-gate-", ignore_cleanup_errors=True) as scratch,
+            scratch_folder() as scratch,
             opened("head", head, Path(scratch)) as side,
         ):
             begun = monotonic()
@@ -104,12 +105,17 @@ def gate_against(
                     versions=found.facts["versions"],
                     answers=found.answers,
                 )
-                _check(found, stored)
+                check_ran(found.facts, stored.ran, "what is stored")
+                if same_machine and found.answers != stored.head.answers:
+                    raise SideError(
+                        "head",
+                        "answers otherwise than what is stored; if that is meant, compare both live with --base",
+                    )
     except SideError as error:
         if error.usage:
             raise UsageError(error.reason) from error
         failure = error.reason
-    findings = [] if failure is not None else _findings(stored, processes, options, floor)
+    findings = [] if failure is not None else _findings(stored, processes, options, floor, same_machine=same_machine)
     verdict = Verdict.FAILURE if failure is not None else overall(findings)
     return GateReport(
         run_id=new_run_id(created),
@@ -140,19 +146,6 @@ class _Measured:
     timings: Timings
 
 
-def _check(found: _Measured, stored: GateReport) -> None:
-    """Refuse to compare the speed of what does not do the same.
-
-    Raises:
-        SideError: of head.
-    """
-    check_ran(found.facts, stored.ran, "what is stored")
-    if found.answers != stored.head.answers:
-        raise SideError(
-            "head", "answers otherwise than what is stored; if that is meant, compare both live with --base"
-        )
-
-
 def _measure(side: Side, workload: Workload, options: GateOptions, number: int, scratch: Path) -> _Measured:
     """One process: its facts and answers, and its timings in chunks as a gate's."""
     own = side.workload(workload, Path.cwd())
@@ -175,11 +168,15 @@ def _measure(side: Side, workload: Workload, options: GateOptions, number: int, 
 
 
 def _findings(
-    stored: GateReport, processes: Sequence[Timings], options: GateOptions, floor: Floor | None
+    stored: GateReport,
+    processes: Sequence[Timings],
+    options: GateOptions,
+    floor: Floor | None,
+    *,
+    same_machine: bool,
 ) -> list[Finding]:
-    same = fingerprint(stored.environment) == fingerprint(capture(stored.environment.threads))
     return [
-        _finding(old, [process[old.metric] for process in processes], options, floor, same_machine=same)
+        _finding(old, [process[old.metric] for process in processes], options, floor, same_machine=same_machine)
         for old in stored.findings
         if old.metric in options.metrics
     ]

@@ -19,8 +19,9 @@ from mmbench.gate.lock import alone
 from mmbench.gate.options import TIMINGS, GateOptions
 from mmbench.gate.pair import Pair, Pairs
 from mmbench.gate.pingpong import log_ratios
+from mmbench.gate.scratch import scratch_folder
 from mmbench.gate.side import Side, opened
-from mmbench.gate.verdict import change_of, straddles
+from mmbench.gate.verdict import change_of, straddles, too_few
 from mmbench.gate.workload import Workload
 from mmbench.record.gate import Change, Verdict
 from mmbench.stats.ratio import ratio_of, share_above
@@ -38,7 +39,7 @@ class Step:
         change: by how much it is slower; `None` where it could not be measured.
         bad: slower than half of the way from good to bad; `None` where that was not measured.
         confidence: how sure that is.
-        reason: why it could not be measured.
+        reason: why it could not be measured, or not well enough.
     """
 
     commit: str
@@ -46,6 +47,11 @@ class Step:
     bad: bool | None
     confidence: float | None
     reason: str | None = None
+
+    @property
+    def certain(self) -> bool:
+        """Whether the search may go on from it."""
+        return self.confidence is not None and self.confidence >= CONFIDENCE
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +111,7 @@ def bisect(
     try:
         with (
             alone(options.time_limit_s, progress.note),
-            TemporaryDirectory(prefix="mmbench-gate-", ignore_cleanup_errors=True) as folder,
+            scratch_folder() as folder,
             TemporaryDirectory(dir=folder) as scratch,
             opened("base", here.known(good), Path(scratch)) as base,
         ):
@@ -129,40 +135,38 @@ class _Search:
         self, base: Side, workload: Workload, options: GateOptions, scratch: Path, progress: BisectProgress
     ) -> None:
         self._base, self._workload, self._options = base, workload, options
+        (self._metric,) = options.timings
         self._scratch, self._progress = scratch, progress
         self._steps: list[Step] = []
         self._threshold = 0.0
 
     def run(self, commits: Sequence[str]) -> Found:
         """First the bad end, which tells how large the change is, then halves."""
-        (metric,) = self._options.timings
-        whole = self._measure(commits[-1], lambda pairs: _clear(pairs, self._options))
-        change = change_of(ratio_of([log_ratios(pair.blocks[metric]) for pair in whole]))
-        verdict = timing(metric, whole, self._options, None).verdict
-        if verdict is Verdict.INCONCLUSIVE:
-            self._add(Step(commits[-1], change, None, None, "the interval straddles the budget"))
+        whole = self._measure(commits[-1], self._is_whole_clear)
+        found, change = timing(self._metric, whole, self._options, None), self._change(whole)
+        if found.verdict is Verdict.INCONCLUSIVE:
+            self._add(Step(commits[-1], change, None, None, found.reason))
             return Found(tuple(commits), tuple(self._steps), 0.0, None, certain=False)
-        if verdict is not Verdict.REGRESSION:
+        if found.verdict is not Verdict.REGRESSION:
             raise UsageError(
-                f"--bad is not slower than --good by more than the budget: {metric} {change.value:+.1%} "
+                f"--bad is not slower than --good by more than the budget: {self._metric} {change.value:+.1%} "
                 f"[{change.low:+.1%}, {change.high:+.1%}]"
             )
-        self._threshold = float(np.expm1(np.log1p(change.value) / 2))
-        self._take(commits[-1], whole)
+        self._threshold = _half_of(change)
         left = list(commits)  # the first bad one is among them, the last of them is bad
         unknown: set[str] = set()
-        while len(left) > 1:
-            self._progress.left(len(left))
-            step = self._half(left, unknown)
-            if step is None:
-                break
-            if (step.confidence or 0.0) < CONFIDENCE:
-                break
+        step: Step | None = self._take(commits[-1], whole)
+        while step is not None and step.certain:
             place = left.index(step.commit)
             left = left[: place + 1] if step.bad else left[place + 1 :]
-        sure = [step.confidence for step in self._steps if step.confidence is not None]
-        certain = all(each >= CONFIDENCE for each in sure)
-        return Found(tuple(left), tuple(self._steps), float(np.prod(sure)), self._threshold, certain)
+            if len(left) == 1:
+                break
+            self._progress.left(len(left))
+            step = self._half(left, unknown)
+        measured = [each for each in self._steps if each.change is not None]
+        confidence = float(np.prod([each.confidence or 0.0 for each in measured]))
+        certain = all(each.certain for each in measured)
+        return Found(tuple(left), tuple(self._steps), confidence, self._threshold, certain)
 
     def _half(self, left: Sequence[str], unknown: set[str]) -> Step | None:
         """Measure the commit nearest to the middle that can be; the last is known to be bad."""
@@ -171,7 +175,7 @@ class _Search:
             if commit in unknown:
                 continue
             try:
-                pairs = self._measure(commit, self._certain)
+                pairs = self._measure(commit, lambda pairs: _surest(self._share(pairs, self._threshold)) >= CONFIDENCE)
             except SideError as error:
                 if error.side == "base":
                     raise
@@ -182,13 +186,13 @@ class _Search:
         return None
 
     def _measure(self, commit: str, enough: Callable[[Sequence[Pair]], bool]) -> list[Pair]:
-        """Pairs of the good commit and another, until there are enough."""
+        """Pairs of the good commit and another, until there are enough, or no time for a further one."""
         pairs: list[Pair] = []
         with TemporaryDirectory(dir=self._scratch) as scratch, ExitStack() as stack:
             try:
                 head = stack.enter_context(opened("head", commit, Path(scratch)))
             except UsageError as error:  # it lacks the folder where this runs
-                raise SideError("head", str(error)) from error
+                raise SideError("head", str(error), usage=True) from error
             sides: dict[SideName, Side] = {"base": self._base, "head": head}
             until = monotonic() + self._options.time_limit_s
             maker = Pairs(sides, self._workload, self._options, Path(scratch), until)
@@ -201,19 +205,26 @@ class _Search:
                     _check_answers(pairs[0])
         return pairs
 
-    def _certain(self, pairs: Sequence[Pair]) -> bool:
-        return max(share := self._share(pairs), 1 - share) >= CONFIDENCE
+    def _is_whole_clear(self, pairs: Sequence[Pair]) -> bool:
+        """Whether bad lies on one side of the budget, and if above, for certain above half of its own change."""
+        found, change = timing(self._metric, pairs, self._options, None), self._change(pairs)
+        if straddles(change, found.budget):
+            return False
+        return found.verdict is not Verdict.REGRESSION or self._share(pairs, _half_of(change)) >= CONFIDENCE
 
-    def _share(self, pairs: Sequence[Pair]) -> float:
-        """How sure it is that the commit is above the threshold."""
-        (metric,) = self._options.timings
-        return share_above([log_ratios(pair.blocks[metric]) for pair in pairs], float(np.log1p(self._threshold)))
+    def _change(self, pairs: Sequence[Pair]) -> Change:
+        return change_of(ratio_of([log_ratios(pair.blocks[self._metric]) for pair in pairs]))
+
+    def _share(self, pairs: Sequence[Pair], threshold: float) -> float:
+        """How sure it is that the commit is slower by more than the threshold."""
+        return share_above([log_ratios(pair.blocks[self._metric]) for pair in pairs], float(np.log1p(threshold)))
 
     def _take(self, commit: str, pairs: Sequence[Pair]) -> Step:
-        (metric,) = self._options.timings
-        change = change_of(ratio_of([log_ratios(pair.blocks[metric]) for pair in pairs]))
-        share = self._share(pairs)
-        return self._add(Step(commit, change, share > 0.5, max(share, 1 - share)))
+        change = self._change(pairs)
+        if len(pairs) < self._options.pairs:
+            return self._add(Step(commit, change, None, None, too_few(len(pairs), self._options.pairs, "pairs")[1]))
+        share = self._share(pairs, self._threshold)
+        return self._add(Step(commit, change, share > 0.5, _surest(share)))
 
     def _add(self, step: Step) -> Step:
         self._steps.append(step)
@@ -236,8 +247,11 @@ def _check_answers(pair: Pair) -> None:
         )
 
 
-def _clear(pairs: Sequence[Pair], options: GateOptions) -> bool:
-    """Whether the whole interval lies on one side of the budget."""
-    (metric,) = options.timings
-    found = timing(metric, pairs, options, None)
-    return found.change is not None and not straddles(found.change, found.budget)
+def _half_of(change: Change) -> float:
+    """Half of the way from good to bad, of logarithms."""
+    return float(np.expm1(np.log1p(change.value) / 2))
+
+
+def _surest(share: float) -> float:
+    """How sure it is on which side, whichever it is."""
+    return max(share, 1 - share)

@@ -1,24 +1,23 @@
 """Code of a repository as folders: commits as worktrees, which are gone when the gate is done, and copies to build."""
 
 import os
-import re
 import shutil
 import subprocess
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from mmbench.errors import HarnessError, UsageError, printable, unknown_name
+from mmbench.gate.scratch import is_left, scratch_folder
 
 PROJECT_FILES = (Path("pyproject.toml"), Path("setup.py"))
 """One of them makes a folder a project."""
 
-_PREFIX = "mmbench-gate-"
+_SHORT = 10  # characters of a commit's name
 _PATIENCE_S = 300.0
 _NO_GIT = 127  # what a shell returns for a command that it does not find
-_NO_REPOSITORY = "not a git repository (or any"  # of the parent directories, or up to a mount point
+_NO_REPOSITORY = ("not a git repository", "must be run in a work tree")  # the latter of a bare one
 # What `git rev-parse --local-env-vars` lists, but for GIT_CONFIG_COUNT and GIT_CONFIG_PARAMETERS: these configure git,
 # which keeps them too where it turns to another repository.
 _OF_ONE_REPOSITORY = {
@@ -84,7 +83,8 @@ class Repository:
         if commits:
             parents = _git(self.top, "rev-parse", "--verify", "--quiet", f"{commits[0]}^1")
             if parents.stdout.strip() != first:
-                raise UsageError(f"{first[:10]} is not on the way of first parents that leads to {last[:10]}")
+                ours, theirs = short_name(first), short_name(last)
+                raise UsageError(f"{ours} is not on the way of first parents that leads to {theirs}")
         return commits
 
     def dirty(self) -> bool:
@@ -100,7 +100,7 @@ class Repository:
             HarnessError: it cannot be checked out.
         """
         _remove_orphans(self.top)
-        with tempfile.TemporaryDirectory(prefix=f"{_PREFIX}{os.getpid()}-", ignore_cleanup_errors=True) as scratch:
+        with scratch_folder() as scratch:
             tree = Path(scratch) / "tree"
             # Hooks are for people who check out to work.
             done = _git(
@@ -108,16 +108,21 @@ class Repository:
             )
             try:
                 if done.returncode:
-                    raise HarnessError(f"cannot check out {commit[:10]}: {_reason(done.stderr)}")
+                    raise HarnessError(f"cannot check out {short_name(commit)}: {_reason(done.stderr)}")
                 folder = tree / self.inside
                 if not folder.is_dir():
                     raise UsageError(
-                        f"{commit[:10]} has no folder {printable(str(self.inside))}, where this runs; run it from one "
-                        "that the commit has"
+                        f"{short_name(commit)} has no folder {printable(str(self.inside))}, where this runs; run it "
+                        "from one that the commit has"
                     )
                 yield folder
             finally:
                 _remove(self.top, tree)
+
+
+def short_name(commit: str) -> str:
+    """A commit's name as people read it."""
+    return commit[:_SHORT]
 
 
 def repository(folder: Path) -> Repository | None:
@@ -199,7 +204,7 @@ def _asked(folder: Path, *words: str) -> str | None:
     found = _git(folder, *words)
     if found.returncode == 0:
         return found.stdout
-    if found.returncode == _NO_GIT or _NO_REPOSITORY in found.stderr:
+    if found.returncode == _NO_GIT or any(words in found.stderr for words in _NO_REPOSITORY):
         return None
     raise UsageError(f"git fails: {_reason(found.stderr)}")
 
@@ -237,8 +242,7 @@ def _remove_orphans(top: Path) -> None:
     """Worktrees of gates that were killed so that they could not remove them."""
     for line in _git(top, "worktree", "list", "--porcelain").stdout.splitlines():
         path = Path(line.removeprefix("worktree ")) if line.startswith("worktree ") else None
-        named = re.fullmatch(rf"{_PREFIX}(\d+)-.*", path.parent.name) if path else None
-        if path is not None and named and not Path(f"/proc/{named[1]}").exists() and Path("/proc").exists():
+        if path is not None and is_left(path.parent):
             _remove(top, path)
             shutil.rmtree(path.parent, ignore_errors=True)
 

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from mmbench.gate.link import SideName
 from mmbench.gate.options import GateOptions
-from mmbench.gate.pair import SIDES, Pair
+from mmbench.gate.pair import PLACE_PAIRS, SIDES, Pair
 from mmbench.gate.pingpong import log_ratios, parts, seconds
 from mmbench.gate.verdict import change_of, decide, exact_change, too_few
 from mmbench.record.gate import Finding, Place, Verdict
@@ -30,9 +30,6 @@ _START_BUDGET = 0.25
 
 _START_LEAST_S = 0.02
 """... and neither is a share of next to nothing."""
-
-_FEWEST = 3
-"""Pairs from which the start of a process, of which each pair has one, can be told to differ."""
 
 
 def timing(metric: str, pairs: Sequence[Pair], options: GateOptions, floor: float | None) -> Finding:
@@ -145,16 +142,17 @@ _START: Mapping[str, Callable[[Pair, SideName], float]] = {
 def _start_place(name: str, times: Sequence[Mapping[SideName, float]], budget: float) -> Place:
     """Every pair has one time of each side: head is slower where it is so in every pair, and by enough to matter."""
     base, head = (np.array([each[side] for each in times]) for side in SIDES)
-    known = len(times) >= _FEWEST and bool((base > 0).all() and (head > 0).all())
+    known = len(times) >= PLACE_PAIRS and bool((base > 0).all() and (head > 0).all())
     ratios = [np.log([after / before]) for before, after in zip(base, head, strict=True)] if known else []
     enough = 1 + max(budget, _START_BUDGET)
+    more = bool((head > enough * base).all() and (head - base > _START_LEAST_S).all())
     return Place(
         name=name,
         group="start",
         base_s=float(np.median(base)),
         head_s=float(np.median(head)),
         change=change_of(ratio_of(ratios)) if known else None,
-        slower=len(times) >= _FEWEST and bool((head > enough * base).all() and (head - base > _START_LEAST_S).all()),
+        slower=len(times) >= PLACE_PAIRS and more,
     )
 
 

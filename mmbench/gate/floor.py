@@ -63,7 +63,7 @@ def default_path(workload: Workload) -> Path:
 
 
 def floor_of(pairs: Sequence[Pair], workload: Workload, options: GateOptions) -> Floor:
-    """The floor from pairs of the same code: the change that 95 % of gates of it, of `options.most_pairs`, stay below.
+    """The floor from pairs of the same code: the change that 95 % of gates of it stay below that make all their pairs.
 
     The mean of so many pairs around zero, by Student's t, since how far pairs lie apart is known from these pairs only.
     """
@@ -77,6 +77,7 @@ def floor_of(pairs: Sequence[Pair], workload: Workload, options: GateOptions) ->
         workload=workload_key(workload),
         created=datetime.now(UTC),
         pairs=len(pairs),
+        most_pairs=options.most_pairs,
         floors=floors,
     )
 
@@ -90,7 +91,8 @@ def save_floor(floor: Floor, path: Path) -> None:
     with suppress(UsageError):  # what is no floor is replaced
         before = _read(path) if path.is_file() else None
         if before is not None and (before.runner, before.workload) == (floor.runner, floor.workload):
-            floor = floor.model_copy(update={"floors": before.floors | floor.floors})
+            kept = _of_gates_with(floor.most_pairs, before).floors
+            floor = floor.model_copy(update={"floors": kept | floor.floors})
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -98,8 +100,8 @@ def save_floor(floor: Floor, path: Path) -> None:
     write_file(path, floor.model_dump_json(indent=2) + "\n")
 
 
-def load_floor(path: Path, workload: Workload) -> Floor | None:
-    """The floor in a file; `None` where there is none of this runner.
+def load_floor(path: Path, workload: Workload, most_pairs: int) -> Floor | None:
+    """The floor in a file, of gates of so many pairs; `None` where there is none of this runner.
 
     Raises:
         UsageError: it is no floor, or of another workload.
@@ -109,7 +111,14 @@ def load_floor(path: Path, workload: Workload) -> Floor | None:
     found = _read(path)
     if found.workload != workload_key(workload):
         raise UsageError(f"{path} holds the noise floor of another workload: make it again with --calibrate")
-    return found if found.runner == runner(workload.threads) else None
+    return _of_gates_with(most_pairs, found) if found.runner == runner(workload.threads) else None
+
+
+def _of_gates_with(most_pairs: int, floor: Floor) -> Floor:
+    """The floor of gates of more or fewer pairs: the error of a mean goes with the root of their number."""
+    scale = math.sqrt(floor.most_pairs / most_pairs)
+    floors = {metric: math.expm1(scale * math.log1p(value)) for metric, value in floor.floors.items()}
+    return floor.model_copy(update={"most_pairs": most_pairs, "floors": floors})
 
 
 def _read(path: Path) -> Floor:

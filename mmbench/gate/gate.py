@@ -1,6 +1,5 @@
 """The gate: pairs of processes until every verdict is clear, or the time for it is over."""
 
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, replace
@@ -17,6 +16,7 @@ from mmbench.gate.lock import alone
 from mmbench.gate.options import EXACT, TIMINGS, GateOptions
 from mmbench.gate.pair import SAME, SIDES, Pair, Pairs
 from mmbench.gate.quality import quality
+from mmbench.gate.scratch import scratch_folder
 from mmbench.gate.side import Side, opened
 from mmbench.gate.verdict import overall, straddles
 from mmbench.gate.words import told
@@ -112,7 +112,7 @@ def both_opened(base: str, head: str, sides: dict[SideName, Side]) -> Iterator[P
         UsageError, SideError, HarnessError: as `opened`.
     """
     with (
-        tempfile.TemporaryDirectory(prefix="mmbench-gate-", ignore_cleanup_errors=True) as folder,
+        scratch_folder() as folder,
         ExitStack() as stack,
     ):
         scratch = Path(folder)

@@ -21,7 +21,7 @@ from mmbench.engine.load_run import Where, load_run
 from mmbench.engine.options import EvalOptions
 from mmbench.engine.run import model_info
 from mmbench.errors import HarnessError, UsageError
-from mmbench.gate.workload import Workload
+from mmbench.gate.workload import Parts, Workload
 from mmbench.model import Batch, Remote
 from mmbench.profile.clock import make_clock
 from mmbench.profile.malloc import settle_malloc
@@ -33,9 +33,6 @@ from mmbench.registry import load_plugin_file, registry
 
 _DATA_BATCHES = 8
 """Batches that the data pipeline prepares again and again."""
-
-Parts = dict[str, float]
-"""Seconds of one iteration, by part."""
 
 
 class Live:
@@ -50,7 +47,7 @@ class Live:
 
         Args:
             workload: what to load.
-            least_s, most_s: seconds of warm-up, over all shapes of input; single samples are warmed up when asked for.
+            least_s, most_s: seconds of warm-up, over all shapes of input, and a quarter as many of single samples.
 
         Raises:
             UsageError: a name, an option or a file is wrong.
@@ -81,7 +78,7 @@ class Live:
         self._batches = self._subject.placed(self._subject.batches)
         self._requests = self._subject.placed(self._subject.requests)
         warm = self._warm(self._batches, least_s, most_s)
-        self._cold: tuple[float, float] | None = (least_s / 4, most_s / 4)
+        self._warm(self._requests, least_s / 4, most_s / 4)
         self._turn: dict[str, Iterator[Any]] = {}
         self.facts: dict[str, Any] = {
             "load_s": loaded - begun,
@@ -117,7 +114,7 @@ class Live:
         """
         kinds: Mapping[str, Callable[[int, bool], Parts]] = {
             "throughput": partial(self._ask, "throughput", self._batches),
-            "latency": self._ask_single,
+            "latency": partial(self._ask, "latency", self._requests),
             "data": self._data,
             "stages": self._stages,
         }
@@ -221,12 +218,6 @@ class Live:
         wait()
         return {kind: (perf_counter() - begun) / iterations}
 
-    def _ask_single(self, iterations: int, settle: bool) -> Parts:
-        if self._cold is not None:  # only where latency is asked for
-            self._warm(self._requests, *self._cold)
-            self._cold = None
-        return self._ask("latency", self._requests, iterations, settle)
-
     def _data(self, iterations: int, settle: bool) -> Parts:
         run = self._subject.run
         plan = whole_batches(run, self._subject.batch_size)
@@ -260,7 +251,8 @@ def _files() -> list[str]:
 
 def _file(module: str) -> str | None:
     """Where a loaded module is; `None` where it is in no file."""
-    found = vars(sys.modules[module]).get("__file__")  # getattr would wake modules that load on first use
+    # To ask the module itself would wake those that load on first use.
+    found = getattr(sys.modules[module], "__dict__", {}).get("__file__")
     return None if found is None else str(found)
 
 

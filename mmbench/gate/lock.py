@@ -1,7 +1,6 @@
 """One gate at a time on a machine: two would disturb each other."""
 
 import os
-import shutil
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -10,6 +9,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from mmbench.errors import HarnessError
+from mmbench.gate.scratch import remove_left
 
 
 @contextmanager
@@ -38,14 +38,7 @@ def alone(patience_s: float, note: Callable[[str], None]) -> Iterator[None]:
     except OSError as error:
         raise HarnessError(f"cannot lock {lock.lock_file}: {error.strerror or error}") from error
     try:
-        _remove_left()
+        remove_left()
         yield
     finally:
         lock.release()
-
-
-def _remove_left() -> None:
-    """Remove the folders of gates that were killed; whoever has just got the lock has made none yet."""
-    for folder in Path(tempfile.gettempdir()).glob("mmbench-gate-*"):
-        if folder.is_dir() and not folder.is_symlink() and folder.lstat().st_uid == os.getuid():
-            shutil.rmtree(folder, ignore_errors=True)

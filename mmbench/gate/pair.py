@@ -16,11 +16,14 @@ from mmbench.gate.pingpong import Block, Chunk, play
 from mmbench.gate.side import Side
 from mmbench.gate.workload import Workload
 
-_WARM_S, _MOST_WARM_S = 0.5, 2.0
+_WARM_S, _MOST_WARM_S = 0.5, 1.5
 """Beside a busy neighbour timings may never look steady; what is left of warming up falls on both sides alike."""
 
 _PLACES = {"stages": "throughput", "data": "data"}
 """Kinds of chunks that tell where time goes, and whose iterations a chunk of them has."""
+
+PLACE_PAIRS = 3
+"""Pairs from which the start of a process, of which each pair has one, can be told to differ."""
 
 _PLACE_BLOCKS = 6
 _PLACE_S = 0.6
@@ -124,14 +127,16 @@ class Pairs:
             pair.blocks[kind] = self._play(links, kind, kind, self._options.blocks, self._options.play_s)
         for kind, like in _PLACES.items():
             # Further pairs are for verdicts, which no place makes.
-            if number < self._options.pairs and kind not in pair.blocks:
+            if number < max(self._options.pairs, PLACE_PAIRS) and kind not in pair.blocks:
                 seconds = min(_PLACE_S, self._options.play_s)
                 pair.blocks[kind] = self._play(links, kind, like, _PLACE_BLOCKS, seconds)
-        pair.again_s = monotonic() - begun
         if first and self._options.qualities:
+            asked = monotonic()
             pair.runs = self._evaluate(links)
+            begun += monotonic() - asked
         if self._options.exact:  # last, since nothing can be timed after it
             pair.static = self._ask_both(links, {"do": "static"})
+        pair.again_s = monotonic() - begun
         return pair
 
     def _prepare(self, links: Mapping[SideName, Link]) -> dict[SideName, dict[str, Any]]:

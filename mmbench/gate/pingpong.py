@@ -14,10 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mmbench.gate.link import Link
+from mmbench.gate.workload import Parts
 from mmbench.stats.ratio import without_order
-
-Parts = dict[str, float]
-"""Seconds of one iteration, by part of the work."""
 
 _FEWEST = 2
 _MOST_ITERATIONS = 1000

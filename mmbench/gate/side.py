@@ -19,7 +19,7 @@ from packaging.version import Version
 
 from mmbench.engine.models import WEIGHTS_FOLDER
 from mmbench.errors import HarnessError, UsageError, printable
-from mmbench.gate.checkout import PROJECT_FILES, copied, repository
+from mmbench.gate.checkout import PROJECT_FILES, copied, repository, short_name
 from mmbench.gate.link import Link, SideError, SideName
 from mmbench.gate.workload import Workload
 
@@ -29,7 +29,6 @@ _OWN_WHEELS = Version("70.1")
 _START = Path(__file__).with_name("start.py")
 _BUILD_S = 600.0
 _VERSION = "0.0.0+gate"
-_SHORT = 10  # characters of a commit's name
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,7 +162,7 @@ def _interpreter(path: Path) -> Path | None:
 
 def _label(text: str, commit: str | None, *, dirty: bool = False) -> str:
     """What the user called it, and what that is."""
-    short = "" if commit is None else commit[:_SHORT]
+    short = "" if commit is None else short_name(commit)
     if text == short or (commit is not None and commit.startswith(text)):
         return short
     told = ", ".join(part for part in (short, "with changes" if dirty else "") if part)

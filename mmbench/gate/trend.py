@@ -6,13 +6,12 @@ from datetime import datetime
 from pathlib import Path
 
 from mmbench.errors import UsageError, unknown_name
+from mmbench.gate.checkout import short_name
 from mmbench.gate.formats.history import read_history
 from mmbench.leaderboard.select import Selection
 from mmbench.record.schema import RunRecord
 from mmbench.record.store import Store
 from mmbench.stats.change_points import ChangePoint, change_points
-
-_SHORT = 10  # characters of a commit's name
 
 _COSTS: Mapping[str, Callable[[RunRecord], float | None]] = {
     "throughput": lambda run: (
@@ -101,7 +100,7 @@ def _of_records(records: Iterable[RunRecord]) -> Iterable[tuple[str, str, Point]
         what = f"{data.name} {data.revision}, {data.split}{limit}"
         workload = f"{run.model.name} on {run.task} ({what}; {how}{batch}; {_machine(run)})"
         git = run.environment.git
-        label = run.run_id if git is None else f"{git.commit[:_SHORT]}{'-dirty' if git.dirty else ''}"
+        label = run.run_id if git is None else f"{short_name(git.commit)}{'-dirty' if git.dirty else ''}"
         values = {run.main_metric: run.metrics[run.main_metric].value}
         values |= {name: cost(run) for name, cost in _COSTS.items()}
         for metric, value in values.items():
@@ -126,4 +125,4 @@ def _of(histories: Iterable[Path]) -> Iterable[tuple[str, str, Point]]:
             rows = zip(history.time, history.commit, history.workload, values, strict=True)
             for time, commit, workload, value in rows:
                 if value is not None:
-                    yield workload, metric, Point(time, commit[:_SHORT] or f"{time:%Y-%m-%d %H:%M}", value)
+                    yield workload, metric, Point(time, short_name(commit) or f"{time:%Y-%m-%d %H:%M}", value)

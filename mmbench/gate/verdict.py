@@ -42,8 +42,8 @@ def decide(
 
     A regression is worse by more than the budget at best estimate, and worse in any case: the whole interval lies above
     zero. (Asking that it lie above the budget would miss most changes that are a little above it.) A pass has the whole
-    interval at or below the budget; an improvement is better by as much as it might have been worse. All else is
-    inconclusive, and so is everything where the runner's noise floor exceeds the budget.
+    interval at or below the budget; an improvement is better by more than it might have been worse, as a regression is
+    worse. All else is inconclusive, and so is everything where the runner's noise floor exceeds the budget.
 
     Args:
         change: above zero is worse.
@@ -56,13 +56,13 @@ def decide(
             Verdict.INCONCLUSIVE,
             f"the noise floor of this runner, {floor:.1%}, exceeds the budget, {budget:.1%}",
         )
+    better = -budget / (1 + budget) if relative else -budget
     if change.value > budget and change.low > 0:
         return Verdict.REGRESSION, None
+    if change.value < better and change.high < 0:
+        return Verdict.IMPROVEMENT, None
     if change.high > budget:
         return Verdict.INCONCLUSIVE, "the interval straddles the budget"
-    better = -budget / (1 + budget) if relative else -budget
-    if change.high < better or (change.level is None and change.value < better):
-        return Verdict.IMPROVEMENT, None
     return Verdict.PASS, None
 
 

@@ -5,6 +5,7 @@ replies go; requests come on the standard input. A reply is `{"done": VALUE}`, o
 Each side runs its own version of this file, so requests and replies keep to `PROTOCOL`.
 """
 
+import atexit
 import json
 import os
 import sys
@@ -24,6 +25,7 @@ def main() -> None:
     replies = os.fdopen(int(sys.argv[2]), "w", encoding="utf-8")
     os.dup2(os.open(os.devnull, os.O_RDONLY), sys.stdin.fileno())  # a model that reads its input reads no requests
     _serve(requests, replies)
+    atexit._run_exitfuncs()  # what plugins and libraries clean up
     sys.stdout.flush()
     os._exit(0)  # to tear down torch takes a fifth of a second, for which a pair would wait
 

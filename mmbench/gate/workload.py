@@ -6,6 +6,9 @@ from typing import Any
 
 from mmbench.errors import UsageError
 
+Parts = dict[str, float]
+"""Seconds of one iteration, by part of the work: what a worker answers to a chunk."""
+
 
 @dataclass(frozen=True, slots=True)
 class Workload:

@@ -96,6 +96,7 @@ class Floor(Part):
     workload: str = Field(description="fingerprint of what was run")
     created: UtcDatetime
     pairs: Count
+    most_pairs: Count = Field(description="of a gate of which this holds, where it makes all of them")
     floors: dict[str, Rate] = Field(description="by metric: a smaller budget cannot be held")
 
 

@@ -74,6 +74,16 @@ def test_a_bad_end_that_answers_otherwise_is_no_slower_one(history, capsys):
     assert "error: --bad: answers otherwise than the good commit to 24 of 64 samples" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("read_s", [0.003, 0.02], ids=["slower", "beyond doubt"])
+def test_one_pair_of_two_is_not_certain(history, capsys, read_s):
+    names = history({}, {"read_s": read_s}, {"read_s": read_s})
+    words = [word if word != "1" else "2" for word in WORDS]
+    assert main(["bisect", *words, "--good", names[0], "--time-limit", "1"]) == 3
+    printed = capsys.readouterr()
+    assert "1 of 2 pairs were made in the time for it (--time-limit)" in printed.err
+    assert "inconclusive: the last step is not certain" in printed.out
+
+
 def test_a_step_that_is_not_clear_is_told_as_such():
     change = Change(value=0.03, low=0.01, high=0.05, level=0.95, method="", pairs=3, blocks=60)
     step = Step("a" * 40, change, None, None, "the interval straddles the budget")

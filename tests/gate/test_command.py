@@ -108,11 +108,18 @@ def test_a_floor_above_the_budget_is_inconclusive(work, plant, capsys):
     path = default_path(WORKLOAD)
     assert path.is_relative_to(work / "cache" / "mmbench" / "gate")
     runner, _, key = path.stem.partition("-")
-    floor = Floor(runner=runner, workload=key, created="2026-11-27T00:00:00Z", pairs=3, floors={"throughput": 0.9})
+    floor = Floor(
+        runner=runner,
+        workload=key,
+        created="2026-11-27T00:00:00Z",
+        pairs=3,
+        most_pairs=6,
+        floors={"throughput": 0.9},
+    )
     save_floor(floor, path)
-    assert load_floor(path, WORKLOAD) == floor
+    assert load_floor(path, WORKLOAD, 6).floors == pytest.approx(floor.floors)
     with pytest.raises(UsageError, match="holds the noise floor of another workload: make it again with --calibrate"):
-        load_floor(path, Workload("other", "planted"))
+        load_floor(path, Workload("other", "planted"), 6)
     words = ["gate", *WORDS, "--base", "same", "--head", "same", "--pairs", "1", "--json"]
     assert main(words) == 3
     report = json.loads(capsys.readouterr().out)

@@ -47,22 +47,32 @@ def test_floors_of_several_metrics_are_kept_side_by_side(tmp_path):
     path = tmp_path / "floors" / "own.json"
     save_floor(floor([1.02, 0.98]), path)
     save_floor(floor([1.01, 0.99], "latency"), path)
-    assert set(load_floor(path, WORKLOAD).floors) == {"throughput", "latency"}
+    assert set(load_floor(path, WORKLOAD, 6).floors) == {"throughput", "latency"}
     save_floor(floor([1.0, 1.0]), path)
-    found = load_floor(path, WORKLOAD).floors
+    found = load_floor(path, WORKLOAD, 6).floors
     assert found["throughput"] == 0.0
     assert found["latency"] > 0
+
+
+def test_gates_of_fewer_pairs_have_a_higher_one(tmp_path):
+    path = tmp_path / "own.json"
+    ratios = [1.02, 0.98, 1.01, 0.99]
+    save_floor(floor(ratios), path)
+    three = floor_of([pair(ratio) for ratio in ratios], WORKLOAD, GateOptions(most_pairs=3))
+    assert load_floor(path, WORKLOAD, 3).floors == pytest.approx(three.floors)
+    save_floor(three, path)
+    assert load_floor(path, WORKLOAD, 6).floors == pytest.approx(floor(ratios).floors)
 
 
 def test_one_of_another_runner_says_nothing_and_does_not_stay(tmp_path):
     path = tmp_path / "own.json"
     other = floor([1.02, 0.98], "latency").model_copy(update={"runner": "0" * 16})
     save_floor(other, path)
-    assert load_floor(path, WORKLOAD) is None
+    assert load_floor(path, WORKLOAD, 6) is None
     save_floor(floor([1.02, 0.98]), path)
-    assert set(load_floor(path, WORKLOAD).floors) == {"throughput"}
+    assert set(load_floor(path, WORKLOAD, 6).floors) == {"throughput"}
     with pytest.raises(UsageError, match="noise floor of another workload"):
-        load_floor(path, Workload("other", "vqa"))
+        load_floor(path, Workload("other", "vqa"), 6)
 
 
 def test_a_folder_that_cannot_be_made_is_told(tmp_path):

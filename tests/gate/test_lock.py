@@ -1,5 +1,9 @@
 """One gate at a time on a machine."""
 
+import os
+import subprocess
+import sys
+
 import pytest
 
 from mmbench.errors import HarnessError
@@ -20,8 +24,12 @@ def test_who_waits_in_vain_is_told_for_what_and_what_to_do(tmp_path, monkeypatch
 
 def test_what_a_killed_gate_has_left_is_removed_and_nothing_else(tmp_path, monkeypatch):
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-    for name in ("mmbench-gate-left", "mmbench-gate-1-tree", "another"):
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    ended.wait()
+    left, link = f"mmbench-gate-{ended.pid}-a_b1c2d3", f"mmbench-gate-{ended.pid}-link"
+    others = {f"mmbench-gate-{os.getpid()}-a_b1c2d3", "mmbench-gate-reports", "another"}
+    for name in (left, *others):
         (tmp_path / name / "inside").mkdir(parents=True)
-    (tmp_path / "mmbench-gate-link").symlink_to(tmp_path / "another")
+    (tmp_path / link).symlink_to(tmp_path / "another")
     with alone(1, print):
-        assert {path.name for path in tmp_path.iterdir() if path.is_dir()} == {"another", "mmbench-gate-link"}
+        assert {path.name for path in tmp_path.iterdir() if path.is_dir()} == {*others, link}

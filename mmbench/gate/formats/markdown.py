@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from mmbench.errors import join_names, printable
+from mmbench.gate.checkout import short_name
 from mmbench.gate.words import (
     bounds_text,
     budget_text,
@@ -24,7 +25,6 @@ LIMIT = 65_536
 
 _RESERVE = 256  # bytes to say what was left out
 _LONGEST = 1000  # characters of one text
-_SHORT_COMMIT = 10
 _GROUPS = {"model": "model stage", "data": "data step", "start": "start"}
 _GOOD = (Verdict.PASS, Verdict.IMPROVEMENT)
 
@@ -161,7 +161,7 @@ def _answers(answers: Answers | None) -> str:
 
 def _side(side: SideInfo) -> str:
     told = [
-        *([f"commit {_escaped(side.commit[:_SHORT_COMMIT])}"] if side.commit else []),
+        *([f"commit {_escaped(short_name(side.commit))}"] if side.commit else []),
         *(["with changes that are not committed"] if side.dirty else []),
     ]
     return f"{_escaped(side.label)} ({', '.join(told)})" if told else _escaped(side.label)

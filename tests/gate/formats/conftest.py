@@ -102,6 +102,7 @@ FLOOR = Floor(
     workload="fedcba9876543210",
     created=datetime(2026, 11, 20, tzinfo=UTC),
     pairs=12,
+    most_pairs=6,
     floors={"throughput": 0.012, "latency": 0.02},
 )
 RAN = {"task": "vqa", "dataset": "easy-vqa", "revision": "1.0", "split": "test", "samples": 512, "batch_size": BATCH}
