@@ -72,7 +72,7 @@ def gate(
         int | None,
         typer.Option(
             "--most-pairs",
-            help="At most, while an interval straddles its budget.",
+            help="At most, while a verdict is not clear.",
             show_default=str(DEFAULTS.most_pairs),
             rich_help_panel=_MEASURE,
         ),

@@ -26,6 +26,10 @@ from mmbench.record.environment import capture
 from mmbench.record.gate import Answers, Finding, Floor, GateReport, SideInfo, Verdict
 from mmbench.record.store import new_run_id
 
+_STANDS_FROM = 6
+"""Pairs from which on a verdict stands, though the interval straddles the budget: most of what is a little above it
+would never be found otherwise."""
+
 
 class GateProgress:
     """Told how far a gate is; does nothing."""
@@ -227,14 +231,17 @@ def _enough(
         return True
     if len(pairs) < options.pairs:
         return False
-    return not any(_straddles(finding, floors.get(finding.metric, 0.0)) for finding in findings)
+    return not any(_is_open(finding, floors.get(finding.metric, 0.0), len(pairs)) for finding in findings)
 
 
-def _straddles(finding: Finding, floor: float) -> bool:
-    """Whether more pairs may make it clear."""
+def _is_open(finding: Finding, floor: float, pairs: int) -> bool:
+    """Whether more pairs may change the verdict, or make it one."""
     change = finding.change
-    may_help = finding.metric in TIMINGS and floor <= finding.budget
-    return may_help and change is not None and straddles(change, finding.budget)
+    if finding.metric not in TIMINGS or floor > finding.budget or change is None:
+        return False
+    if pairs < _STANDS_FROM:
+        return straddles(change, finding.budget)
+    return finding.verdict is Verdict.INCONCLUSIVE
 
 
 def _check(answers: Answers, options: GateOptions) -> None:

@@ -29,7 +29,7 @@ class GateOptions:
         metrics: what is gated: timings, exact metrics, or metrics of the task.
         budgets: by metric, the change that is borne: a share, of a quality a difference; under "" that of all others.
             Where there is none it is `BUDGET` for timings, 2 % for memory, .01 for a quality, nothing for the others.
-        pairs, most_pairs: pairs of processes at first, and at most where the interval straddles a budget.
+        pairs, most_pairs: pairs of processes at first, and at most where a verdict is not clear.
         blocks: of four chunks, in a pair: at least.
         chunk_s: seconds that a chunk takes, about. The shorter it is, the less the machine changes within a block.
         play_s: seconds for which a pair takes turns on a metric, about; more where so many blocks take longer.
@@ -41,7 +41,7 @@ class GateOptions:
     metrics: tuple[str, ...] = ("throughput",)
     budgets: Mapping[str, float] = field(default_factory=dict)
     pairs: int = 3
-    most_pairs: int = 6
+    most_pairs: int = 10
     blocks: int = 20
     chunk_s: float = 0.01
     play_s: float = 2.5

@@ -113,13 +113,13 @@ def test_a_floor_above_the_budget_is_inconclusive(work, plant, capsys):
         workload=key,
         created="2026-11-27T00:00:00Z",
         pairs=3,
-        most_pairs=6,
+        most_pairs=10,
         floors={"throughput": 0.9},
     )
     save_floor(floor, path)
-    assert load_floor(path, WORKLOAD, 6).floors == pytest.approx(floor.floors)
+    assert load_floor(path, WORKLOAD, 10).floors == pytest.approx(floor.floors)
     with pytest.raises(UsageError, match="holds the noise floor of another workload: make it again with --calibrate"):
-        load_floor(path, Workload("other", "planted"), 6)
+        load_floor(path, Workload("other", "planted"), 10)
     words = ["gate", *WORDS, "--base", "same", "--head", "same", "--pairs", "1", "--json"]
     assert main(words) == 3
     report = json.loads(capsys.readouterr().out)

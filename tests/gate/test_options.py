@@ -67,7 +67,7 @@ def test_kinds_of_metrics_and_their_level():
         ({"pairs": 0}, "--pairs must be at least 1, not 0"),
         ({"blocks": 1}, "--blocks must be at least 2, not 1"),
         ({"time_limit_s": 0}, "--time-limit must be at least 1, not 0"),
-        ({"pairs": 7}, "--most-pairs 6 is below --pairs 7"),
+        ({"pairs": 11}, "--most-pairs 10 is below --pairs 11"),
         ({"metrics": ("memory", "memory")}, "--metric memory is given twice"),
         ({"budgets": {"latency": 0.1}}, "--budget latency=...: latency is not gated; add --metric latency"),
     ],
