@@ -27,8 +27,8 @@ from mmbench.record.gate import Answers, Finding, Floor, GateReport, SideInfo, V
 from mmbench.record.store import new_run_id
 
 _STANDS_FROM = 6
-"""Pairs from which on a verdict stands, though the interval straddles the budget: most of what is a little above it
-would never be found otherwise."""
+"""Pairs from which on a verdict stands though the interval straddles the budget, as it does for most changes that are a
+little above it; only where there is none yet do more pairs help."""
 
 
 class GateProgress:
