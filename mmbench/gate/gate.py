@@ -18,17 +18,13 @@ from mmbench.gate.pair import SAME, SIDES, Pair, Pairs
 from mmbench.gate.quality import quality
 from mmbench.gate.scratch import scratch_folder
 from mmbench.gate.side import Side, opened
-from mmbench.gate.verdict import overall, straddles
+from mmbench.gate.verdict import may_change, overall
 from mmbench.gate.words import told
 from mmbench.gate.workload import Workload
 from mmbench.part import Json
 from mmbench.record.environment import capture
 from mmbench.record.gate import Answers, Finding, Floor, GateReport, SideInfo, Verdict
 from mmbench.record.store import new_run_id
-
-_STANDS_FROM = 6
-"""Pairs from which on a verdict stands though the interval straddles the budget, as it does for most changes that are a
-little above it; only where there is none yet do more pairs help."""
 
 
 class GateProgress:
@@ -231,17 +227,7 @@ def _enough(
         return True
     if len(pairs) < options.pairs:
         return False
-    return not any(_is_open(finding, floors.get(finding.metric, 0.0), len(pairs)) for finding in findings)
-
-
-def _is_open(finding: Finding, floor: float, pairs: int) -> bool:
-    """Whether more pairs may change the verdict, or make it one."""
-    change = finding.change
-    if finding.metric not in TIMINGS or floor > finding.budget or change is None:
-        return False
-    if pairs < _STANDS_FROM:
-        return straddles(change, finding.budget)
-    return finding.verdict is Verdict.INCONCLUSIVE
+    return not any(may_change(finding, floors.get(finding.metric, 0.0), len(pairs)) for finding in findings)
 
 
 def _check(answers: Answers, options: GateOptions) -> None:

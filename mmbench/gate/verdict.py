@@ -2,11 +2,16 @@
 
 from collections.abc import Sequence
 
+from mmbench.gate.options import TIMINGS
 from mmbench.record.gate import Change, Finding, Verdict
 from mmbench.stats.ratio import Ratio
 
 _RANK = (Verdict.FAILURE, Verdict.REGRESSION, Verdict.INCONCLUSIVE, Verdict.IMPROVEMENT, Verdict.PASS)
 """The first of the verdicts on single metrics is that on all."""
+
+_STANDS_FROM = 6
+"""Pairs from which on a verdict stands though the interval straddles the budget, as it does for most changes that are a
+little above it; only where there is none yet do more pairs help."""
 
 
 def change_of(ratio: Ratio) -> Change:
@@ -64,6 +69,21 @@ def decide(
     if change.high > budget:
         return Verdict.INCONCLUSIVE, "the interval straddles the budget"
     return Verdict.PASS, None
+
+
+def may_change(finding: Finding, floor: float, pairs: int) -> bool:
+    """Whether more pairs of processes may change the verdict on a metric, or make it one.
+
+    Args:
+        finding: of the pairs so far.
+        floor: the runner's noise; 0 if not known.
+        pairs: how many they are.
+    """
+    if finding.metric not in TIMINGS or floor > finding.budget or finding.change is None:
+        return False
+    if pairs < _STANDS_FROM:
+        return straddles(finding.change, finding.budget)
+    return finding.verdict is Verdict.INCONCLUSIVE
 
 
 def too_few(made: int, wanted: int, what: str) -> tuple[Verdict, str]:

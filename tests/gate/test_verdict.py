@@ -2,7 +2,7 @@
 
 import pytest
 
-from mmbench.gate.verdict import change_of, decide, exact_change, overall
+from mmbench.gate.verdict import change_of, decide, exact_change, may_change, overall
 from mmbench.record.gate import Change, Finding, Verdict
 from mmbench.stats.ratio import Ratio
 
@@ -71,20 +71,44 @@ def test_exact_numbers_need_no_interval(base, head, value, verdict):
     assert decide(found, budget=0.0)[0] is verdict
 
 
-def test_the_gravest_verdict_is_that_on_all():
-    def finding(verdict):
-        return Finding(
-            metric="m",
-            unit="s",
-            higher_is_better=False,
-            base=1,
-            head=1,
-            change=None,
-            budget=0,
-            verdict=verdict,
-            reason=None,
-        )
+def finding(verdict=Verdict.PASS, change=None, metric="throughput", budget=0.03):
+    return Finding(
+        metric=metric,
+        unit="s",
+        higher_is_better=False,
+        base=1,
+        head=1,
+        change=change,
+        budget=budget,
+        verdict=verdict,
+        reason=None,
+    )
 
+
+@pytest.mark.parametrize(
+    ("low", "high", "to_six", "beyond"),
+    [
+        (-0.01, 0.02, False, False),
+        (0.04, 0.06, False, False),
+        (0.02, 0.08, True, False),  # a regression, whose interval straddles the budget
+        (0.02, 0.035, True, True),  # no verdict
+        (-0.02, 0.08, True, True),
+    ],
+)
+def test_more_pairs_are_for_intervals_that_straddle_and_beyond_six_for_want_of_a_verdict(low, high, to_six, beyond):
+    so_far = finding(decide(change(low, high), budget=0.03)[0], change(low, high))
+    assert [may_change(so_far, 0.0, pairs) for pairs in (3, 5, 6, 9)] == [to_six, to_six, beyond, beyond]
+
+
+def test_more_pairs_help_neither_what_is_exact_nor_a_runner_too_noisy():
+    wide = change(-0.02, 0.08)
+    assert not may_change(finding(Verdict.INCONCLUSIVE, wide, metric="memory"), 0.0, 3)
+    assert not may_change(finding(Verdict.INCONCLUSIVE, wide), 0.031, 3)
+    assert may_change(finding(Verdict.INCONCLUSIVE, wide), 0.03, 3)
+    assert not may_change(finding(Verdict.INCONCLUSIVE, None), 0.0, 6)  # there was too little time
+
+
+def test_the_gravest_verdict_is_that_on_all():
     def of(*verdicts):
         return overall([finding(verdict) for verdict in verdicts])
 
