@@ -61,14 +61,18 @@ def decide(
             Verdict.INCONCLUSIVE,
             f"the noise floor of this runner, {floor:.1%}, exceeds the budget, {budget:.1%}",
         )
-    better = -budget / (1 + budget) if relative else -budget
     if change.value > budget and change.low > 0:
         return Verdict.REGRESSION, None
-    if change.value < better and change.high < 0:
+    if _looks_better(change, budget, relative=relative) and change.high < 0:
         return Verdict.IMPROVEMENT, None
     if change.high > budget:
         return Verdict.INCONCLUSIVE, "the interval straddles the budget"
     return Verdict.PASS, None
+
+
+def _looks_better(change: Change, budget: float, *, relative: bool = True) -> bool:
+    """Whether head is better at best estimate, by more than it might have been worse."""
+    return change.value < (-budget / (1 + budget) if relative else -budget)
 
 
 def may_change(finding: Finding, floor: float, pairs: int) -> bool:
@@ -82,7 +86,8 @@ def may_change(finding: Finding, floor: float, pairs: int) -> bool:
     if finding.metric not in TIMINGS or floor > finding.budget or finding.change is None:
         return False
     if pairs < _STANDS_FROM:
-        return straddles(finding.change, finding.budget)
+        uncertain = _looks_better(finding.change, finding.budget) and finding.change.high >= 0
+        return uncertain or straddles(finding.change, finding.budget)
     return finding.verdict is Verdict.INCONCLUSIVE
 
 

@@ -93,9 +93,12 @@ def finding(verdict=Verdict.PASS, change=None, metric="throughput", budget=0.03)
         (0.02, 0.08, True, False),  # a regression, whose interval straddles the budget
         (0.02, 0.035, True, True),  # no verdict
         (-0.02, 0.08, True, True),
+        (-0.12, 0.02, True, False),  # perhaps an improvement
+        (-0.12, -0.01, False, False),  # an improvement
+        (-0.04, 0.02, False, False),
     ],
 )
-def test_more_pairs_are_for_intervals_that_straddle_and_beyond_six_for_want_of_a_verdict(low, high, to_six, beyond):
+def test_more_pairs_are_for_what_is_not_certain_and_beyond_six_for_want_of_a_verdict(low, high, to_six, beyond):
     so_far = finding(decide(change(low, high), budget=0.03)[0], change(low, high))
     assert [may_change(so_far, 0.0, pairs) for pairs in (3, 5, 6, 9)] == [to_six, to_six, beyond, beyond]
 
