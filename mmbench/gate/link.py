@@ -79,6 +79,11 @@ class Link:
         finally:
             os.close(send)
 
+    @property
+    def process(self) -> int:
+        """Its id."""
+        return self._process.pid
+
     def hello(self, timeout_s: float) -> None:
         """Make sure that it lives and speaks the same protocol.
 

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from time import monotonic
@@ -10,6 +11,7 @@ from typing import Any
 
 from mmbench.data.annotations import shown
 from mmbench.errors import UsageError
+from mmbench.gate.core import on_one_core
 from mmbench.gate.link import Link, SideError, SideName
 from mmbench.gate.options import GateOptions
 from mmbench.gate.pingpong import Block, Chunk, play
@@ -123,13 +125,8 @@ class Pairs:
         check_apart(pair.facts, self._sides)
         if first:
             pair.answers = self._ask_both(links, {"do": "answers"})
-        for kind in self._options.timings:
-            pair.blocks[kind] = self._play(links, kind, kind, self._options.blocks, self._options.play_s)
-        for kind, like in _PLACES.items():
-            # Further pairs are for verdicts, which no place makes.
-            if number < max(self._options.pairs, PLACE_PAIRS) and kind not in pair.blocks:
-                seconds = min(_PLACE_S, self._options.play_s)
-                pair.blocks[kind] = self._play(links, kind, like, _PLACE_BLOCKS, seconds)
+        with self._cores(links, pair.facts):
+            self._time(links, pair.blocks, places=number < max(self._options.pairs, PLACE_PAIRS))
         if first and self._options.qualities:
             asked = monotonic()
             pair.runs = self._evaluate(links)
@@ -138,6 +135,22 @@ class Pairs:
             pair.static = self._ask_both(links, {"do": "static"})
         pair.again_s = monotonic() - begun
         return pair
+
+    def _cores(
+        self, links: Mapping[SideName, Link], facts: Mapping[SideName, Mapping[str, Any]]
+    ) -> AbstractContextManager[None]:
+        """Where the sides run while they are timed: on one core, if one is what they need."""
+        one = all(facts[name]["device"] == "cpu" and self._workloads[name].threads == 1 for name in SIDES)
+        return on_one_core([links[name].process for name in SIDES]) if one else nullcontext()
+
+    def _time(self, links: Mapping[SideName, Link], blocks: dict[str, list[Block]], *, places: bool) -> None:
+        """Add blocks of each kind that is gated, and of places if they are wanted: no verdict needs those."""
+        for kind in self._options.timings:
+            blocks[kind] = self._play(links, kind, kind, self._options.blocks, self._options.play_s)
+        for kind, like in _PLACES.items():
+            if places and kind not in blocks:
+                seconds = min(_PLACE_S, self._options.play_s)
+                blocks[kind] = self._play(links, kind, like, _PLACE_BLOCKS, seconds)
 
     def _prepare(self, links: Mapping[SideName, Link]) -> dict[SideName, dict[str, Any]]:
         """Both at once, which is fair to both; of two failures base's counts, since head's may follow from it."""

@@ -94,6 +94,9 @@ class Model:
 
     def classify(self, batch):
         Model.calls += 1
+        if PLANTED.get("notes_cores"):
+            with Path(__file__).with_name("cores").open("a", encoding="utf-8") as file:
+                file.write(f"{'timed' if called_by('chunk') else 'else'} {sorted(os.sched_getaffinity(0))}\n")
         if Model.calls == 1:
             time.sleep(PLANTED.get("first_s", 0.0))
         if 1 < Model.calls <= 6:

@@ -4,6 +4,7 @@ import json
 import os
 import re
 import subprocess
+from dataclasses import replace
 
 import pytest
 
@@ -113,6 +114,17 @@ def test_the_first_iteration_of_a_turn_is_not_timed(compared):
     report = compared({}, {"after_pause_s": 0.004}, budgets={"": 0.15})
     assert report.verdict is Verdict.PASS
     assert report.findings[0].change.value < 0.1
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="the system lets no process choose its cores")
+@pytest.mark.parametrize("threads", [1, 2])
+def test_with_one_thread_both_are_timed_on_one_core(compared, tmp_path, threads):
+    planted = {"notes_cores": True}
+    compared(planted, planted, replace(WORKLOAD, threads=threads), metrics=("accuracy", "throughput"))
+    noted = [line for side in ("base", "head") for line in (tmp_path / side / "cores").read_text().splitlines()]
+    every = sorted(os.sched_getaffinity(0))
+    assert {line for line in noted if line.startswith("timed")} == {f"timed {every[-1:] if threads == 1 else every}"}
+    assert noted[-1] == f"else {every}"  # evaluated, once nothing is timed any more
 
 
 def test_pairs_are_added_while_the_interval_straddles_the_budget(compared):
