@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 DEFAULTS = GateOptions()
 
+_MORE = "--most-pairs or --time-limit may help"
+
 
 @takes_workload
 def bisect(
@@ -70,18 +72,21 @@ def bisect(
 
 
 def _print(found: "Found", out: Console) -> None:
+    if found.threshold is None:
+        out.print(
+            f"[bold yellow]inconclusive[/]: whether --bad is slower than --good is not certain; {_MORE}",
+            soft_wrap=True,
+        )
+        return
     if len(found.candidates) == 1:
         first = f"first bad commit: {found.candidates[0]}"
     else:
         first = f"the first bad commit is one of {', '.join(short_name(commit) for commit in found.candidates)}"
     out.print(f"[bold]{first}[/]", soft_wrap=True)
-    if found.threshold is not None:
-        told = (
-            f"slower than {found.threshold:+.1%} counts as bad; confidence of all steps together {found.confidence:.1%}"
-        )
-        out.print(escape(printable(told)), soft_wrap=True)
+    told = f"slower than {found.threshold:+.1%} counts as bad; confidence of all steps together {found.confidence:.1%}"
+    out.print(escape(printable(told)), soft_wrap=True)
     if not found.certain:
-        out.print("[bold yellow]inconclusive[/]: the last step is not certain; --most-pairs or --time-limit may help")
+        out.print(f"[bold yellow]inconclusive[/]: the last step is not certain; {_MORE}", soft_wrap=True)
     if len(found.candidates) == 1:
         out.print(f"[dim]next: git show {short_name(found.candidates[0])}[/]", soft_wrap=True)
 

@@ -136,6 +136,9 @@ def gate(
         patience_s=patience,
     )
     _check_base(base, against, calibrate=calibrate)
+    if calibrate:
+        ignored = {"--budget": budget, "--pairs": pairs != DEFAULTS.pairs, "--report": report}
+        _check_ignored([flag for flag, given in ignored.items() if given])
     reports = _reports(report or [])
     from mmbench.gate.floor import default_path, load_floor
 
@@ -168,6 +171,11 @@ def _check_base(base: str | None, against: Path | None, *, calibrate: bool) -> N
         raise UsageError("--base and --against exclude each other: the one is run, the other was stored; give one")
     if not calibrate and not given:
         raise UsageError("--base is missing: what shall head be compared with? A git reference, a folder or a python")
+
+
+def _check_ignored(flags: Sequence[str]) -> None:
+    if flags:
+        raise UsageError(f"--calibrate makes pairs of its own and judges nothing; leave out {flags[0]}")
 
 
 def _gate(

@@ -8,7 +8,16 @@ from rich.markup import escape
 from rich.table import Table
 
 from mmbench.errors import join_names, printable
-from mmbench.gate.words import bounds_text, budget_text, change_text, interval_text, share, value_text
+from mmbench.gate.words import (
+    answers_text,
+    bounds_text,
+    budget_text,
+    change_text,
+    interval_text,
+    processes_text,
+    share,
+    value_text,
+)
 from mmbench.leaderboard.cells import MISSING
 from mmbench.leaderboard.units import duration
 from mmbench.record.gate import Finding, GateReport, Place, Verdict
@@ -94,14 +103,15 @@ def _about(report: GateReport) -> list[str]:
     timed = [finding.change for finding in report.findings if finding.base_s and finding.change]
     if timed:
         found.append(
-            f"change: by how much head costs more, {100 * (timed[0].level or 0):.3g} % intervals over {timed[0].pairs} "
-            f"pairs of processes that took turns; {report.seconds:.0f} s in all"
+            f"change: by how much head costs more, {100 * (timed[0].level or 0):.3g} % intervals over "
+            f"{processes_text(report)}; {report.seconds:.0f} s in all"
         )
     if report.weak:
         found.append("weak: base was stored by another run, so what the machine did meanwhile counts as head's")
     elif report.floor is None and timed:
         found.append("this runner's noise floor is not known: mmbench gate --calibrate measures it")
     answers = report.answers
-    if answers is not None and answers.largest:
-        found.append(f"same answers to {answers.samples:,} samples; scores differ by up to {answers.largest:.2g}")
+    # A failure has told its reason, and that all are the same to the last digit is no news.
+    if report.findings and (report.weak or (answers is not None and (answers.differ or answers.largest))):
+        found.append(answers_text(report))
     return found

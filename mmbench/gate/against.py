@@ -4,7 +4,7 @@ Whatever the machine did between the two runs counts as head's, and a shared mac
 """
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from time import monotonic
@@ -16,13 +16,14 @@ from pydantic import ValidationError
 
 from mmbench.errors import UsageError
 from mmbench.gate.answers import digest
+from mmbench.gate.core import while_timed
 from mmbench.gate.floor import fingerprint
 from mmbench.gate.gate import GateProgress, reason_for, without_places
-from mmbench.gate.link import SideError
+from mmbench.gate.link import Link, SideError
 from mmbench.gate.lock import alone
 from mmbench.gate.options import TIMINGS, GateOptions
 from mmbench.gate.pair import check_ran, iteration_seconds, prepare
-from mmbench.gate.pingpong import Chunk
+from mmbench.gate.pingpong import Chunk, in_time
 from mmbench.gate.scratch import scratch_folder
 from mmbench.gate.side import Side, opened
 from mmbench.gate.verdict import change_of, decide, overall, too_few
@@ -91,12 +92,12 @@ def gate_against(
             opened("head", head, Path(scratch)) as side,
         ):
             begun = monotonic()
+            until = begun + options.time_limit_s
             for number in range(options.pairs):
-                spent = monotonic() - begun
-                if processes and spent + spent / number > options.time_limit_s:
+                if processes and monotonic() + (monotonic() - begun) / number > until:
                     break
                 progress.pair(number + 1, options.pairs)
-                found = _measure(side, workload, options, number, Path(scratch))
+                found = _measure(side, workload, options, number, Path(scratch), until)
                 processes.append(found.timings)
                 info = SideInfo(
                     label=side.label,
@@ -133,7 +134,7 @@ def gate_against(
         weak=True,
         seconds=monotonic() - began,
         environment=capture(workload.threads),
-        settings=asdict(options) | {"metrics": list(options.metrics), "budgets": dict(options.budgets)},
+        settings=options.to_json(),
     )
 
 
@@ -146,25 +147,35 @@ class _Measured:
     timings: Timings
 
 
-def _measure(side: Side, workload: Workload, options: GateOptions, number: int, scratch: Path) -> _Measured:
+def _measure(
+    side: Side, workload: Workload, options: GateOptions, number: int, scratch: Path, until: float
+) -> _Measured:
     """One process: its facts and answers, and its timings in chunks as a gate's."""
     own = side.workload(workload, Path.cwd())
     link = side.start(scratch / f"head-{number}.log", number, own.threads)
     try:
         facts = prepare(link, own, options.patience_s)
         answers = digest(link.ask({"do": "answers"}, options.patience_s))
-        timings: Timings = {}
-        for metric in options.metrics:
-            chunk = Chunk.lasting(options.chunk_s, iteration_seconds(link, metric, options.patience_s))
-            blocks, request = chunk.blocks(options.blocks, options.play_s), chunk.request(metric)
-            chunks = [sum(link.ask(request, options.patience_s).values()) for _ in range(2 * blocks)]
-            timings[metric] = np.reshape(chunks, (-1, 2)).mean(axis=1)
+        with while_timed([link.process], facts["device"], own.threads):
+            timings = {metric: _blocks(link, metric, options, until) for metric in options.metrics}
         return _Measured(facts, answers, timings)
     except BaseException:
         link.kill()
         raise
     finally:
         link.close()
+
+
+def _blocks(link: Link, metric: str, options: GateOptions, until: float) -> NDArray[np.float64]:
+    """Seconds of an iteration, [blocks]: the mean of two chunks, as a side of a gate has in a block."""
+    chunk = Chunk.lasting(options.chunk_s, iteration_seconds(link, metric, options.patience_s))
+    request = chunk.request(metric)
+    blocks = [
+        [sum(link.ask(request, options.patience_s).values()) for _ in range(2)]
+        for _ in in_time(chunk.blocks(options.blocks, options.play_s), until)
+    ]
+    means: NDArray[np.float64] = np.mean(blocks, axis=1)
+    return means
 
 
 def _findings(

@@ -3,7 +3,7 @@
 import os
 import shutil
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -89,7 +89,7 @@ class Repository:
 
     def dirty(self) -> bool:
         """Whether files that git does not ignore differ from the commit that is checked out, new ones included."""
-        return bool(_git(self.top, "-c", "core.fsmonitor=false", "status", "--porcelain").stdout.strip())
+        return bool(_git(self.top, "status", "--porcelain", settings=["core.fsmonitor=false"]).stdout.strip())
 
     @contextmanager
     def worktree(self, commit: str) -> Iterator[Path]:
@@ -102,11 +102,10 @@ class Repository:
         _remove_orphans(self.top)
         with scratch_folder() as scratch:
             tree = Path(scratch) / "tree"
-            # Hooks are for people who check out to work.
-            done = _git(
-                self.top, "-c", "core.hooksPath=/dev/null", "worktree", "add", "--detach", "--quiet", str(tree), commit
-            )
+            words = ["worktree", "add", "--detach", "--quiet", str(tree), commit]
             try:
+                # Hooks are for people who check out to work.
+                done = _git(self.top, *words, settings=["core.hooksPath=/dev/null"])
                 if done.returncode:
                     raise HarnessError(f"cannot check out {short_name(commit)}: {_reason(done.stderr)}")
                 folder = tree / self.inside
@@ -209,14 +208,14 @@ def _asked(folder: Path, *words: str) -> str | None:
     raise UsageError(f"git fails: {_reason(found.stderr)}")
 
 
-def _git(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
+def _git(folder: Path, *words: str, settings: Sequence[str] = ()) -> subprocess.CompletedProcess[str]:
     # Within a hook git's variables name the repository of the hook.
     environment = {name: value for name, value in os.environ.items() if name not in _OF_ONE_REPOSITORY}
     # Its messages are read.
     environment |= {"GIT_TERMINAL_PROMPT": "0", "GIT_OPTIONAL_LOCKS": "0", "LC_ALL": "C"}
     try:
         return subprocess.run(  # noqa: S603  # git, no shell; references stand behind --end-of-options
-            ["git", *words],  # noqa: S607  # wherever the user has it
+            ["git", *(word for setting in settings for word in ("-c", setting)), *words],  # noqa: S607  # wherever the user has it
             cwd=folder,
             env=environment,
             stdin=subprocess.DEVNULL,

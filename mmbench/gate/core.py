@@ -1,4 +1,4 @@
-"""One core for both sides of a pair: a core that was idle is slow to wake up, and no two cores are equally fast.
+"""One core for what is timed by turns: a core that was idle is slow to wake up, and no two cores are equally fast.
 
 On a shared host with two cores the blocks of a pair of the same code differed with a standard deviation of 5 to 7 %
 where the system chose the cores, and of 2.5 % on one core.
@@ -6,7 +6,18 @@ where the system chose the cores, and of 2.5 % on one core.
 
 import os
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
+
+
+def while_timed(processes: Sequence[int], device: str, threads: int) -> AbstractContextManager[None]:
+    """Keep processes on one core, if one is what each of them needs.
+
+    Args:
+        processes: their ids.
+        device: that their model is on.
+        threads: of PyTorch in each.
+    """
+    return on_one_core(processes) if device == "cpu" and threads == 1 else nullcontext()
 
 
 @contextmanager

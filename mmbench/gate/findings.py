@@ -6,6 +6,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from mmbench.errors import join_names
 from mmbench.gate.link import SideName
 from mmbench.gate.options import GateOptions
 from mmbench.gate.pair import PLACE_PAIRS, SIDES, Pair
@@ -70,9 +71,8 @@ def exact(metric: str, pairs: Sequence[Pair], options: GateOptions) -> Finding:
         found = {side: _least(pair.static[side][name] for pair in pairs) for side in SIDES}
     base, head = found["base"], found["head"]
     if base is None or head is None:
-        lacking = "base" if base is None else "head"
-        why = "it is no torch.nn.Module" if metric == "parameters" else "some of its work is not counted"
-        return _without(metric, unit, budget, f"{lacking} cannot tell: {why}")
+        lacking: SideName = "base" if base is None else "head"
+        return _without(metric, unit, budget, f"{lacking} cannot tell: {_why_unknown(metric, pairs, lacking)}")
     change = exact_change(base, head)
     verdict, reason = decide(change, budget)
     return Finding(
@@ -88,6 +88,13 @@ def exact(metric: str, pairs: Sequence[Pair], options: GateOptions) -> Finding:
     )
 
 
+def _why_unknown(metric: str, pairs: Sequence[Pair], side: SideName) -> str:
+    if metric == "parameters":
+        return "it is no torch.nn.Module"
+    operators = sorted({name for pair in pairs for name in pair.static[side]["not_counted"]})
+    return f"the FLOPs of {join_names(operators)} are not counted" if operators else "it works out of PyTorch's sight"
+
+
 def places(pairs: Sequence[Pair], budget: float) -> list[Place]:
     """Where time goes: stages of the model, steps of the data pipeline, and the start of the process."""
     found = []
@@ -95,7 +102,9 @@ def places(pairs: Sequence[Pair], budget: float) -> list[Place]:
     for kind, group in _GROUPS.items():
         of_kind = [pair.blocks[kind] for pair in pairs]
         more_in_all = ratio_of([log_ratios(blocks) for blocks in of_kind]).low > 1
-        for name in parts([block for blocks in of_kind for block in blocks]):
+        names = parts([block for blocks in of_kind for block in blocks])
+        for name in names:
+            short = name.removeprefix("data.")
             ratios = [log_ratios(blocks, name) for blocks in of_kind]
             change = change_of(ratio_of(ratios)) if all(len(each) for each in ratios) else None
             base_s, head_s = (_typical([seconds(each, side, name) for each in of_kind]) for side in SIDES)
@@ -104,7 +113,7 @@ def places(pairs: Sequence[Pair], budget: float) -> list[Place]:
             more = more_in_all if change is None else change.low > budget
             found.append(
                 Place(
-                    name=name.removeprefix("data."),
+                    name=name if short in names else short,
                     group=group,
                     base_s=base_s,
                     head_s=head_s,

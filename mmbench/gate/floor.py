@@ -25,7 +25,7 @@ from mmbench.record.gate import Floor
 from mmbench.record.schema import Environment
 
 CALIBRATION_PAIRS = 12
-"""Of the same code, from which it is told what a gate of it would find."""
+"""Of the same code, from which it is told what a gate of it would find: at most."""
 
 _LEVEL = 0.95
 _PACKAGES = ("python", "torch", "numpy", "cuda")

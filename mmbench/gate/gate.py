@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import asdict, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from time import monotonic
@@ -15,7 +15,7 @@ from mmbench.gate.link import SideError, SideName
 from mmbench.gate.lock import alone
 from mmbench.gate.options import EXACT, TIMINGS, GateOptions
 from mmbench.gate.pair import SAME, SIDES, Pair, Pairs
-from mmbench.gate.quality import quality
+from mmbench.gate.quality import load_brought, quality
 from mmbench.gate.scratch import scratch_folder
 from mmbench.gate.side import Side, opened
 from mmbench.gate.verdict import may_change, overall
@@ -80,6 +80,8 @@ def gate(
 def calibrate(code: str, workload: Workload, options: GateOptions, *, progress: GateProgress | None = None) -> Floor:
     """Measure code against itself: what a gate on this runner would find where nothing has changed.
 
+    In less time than it takes there are fewer pairs, which tell less, so that the floor is higher.
+
     Raises:
         UsageError: there is no such code, it refuses the workload, or no timing is gated.
         HarnessError: it fails.
@@ -90,10 +92,11 @@ def calibrate(code: str, workload: Workload, options: GateOptions, *, progress: 
     try:
         sides: dict[SideName, Side] = {}
         with alone(options.time_limit_s, progress.note), both_opened(code, code, sides) as scratch:
-            maker = Pairs(sides, workload, replace(options, metrics=options.timings, budgets={}), scratch)
-            pairs = []
-            for number in range(CALIBRATION_PAIRS):
-                progress.pair(number + 1, CALIBRATION_PAIRS)
+            until = monotonic() + options.time_limit_s
+            maker = Pairs(sides, workload, replace(options, metrics=options.timings, budgets={}), scratch, until)
+            pairs: list[Pair] = []
+            while len(pairs) < CALIBRATION_PAIRS and not (pairs and monotonic() + pairs[-1].again_s > until):
+                progress.pair(len(pairs) + 1, CALIBRATION_PAIRS)
                 pairs.append(maker.make())
     except SideError as error:
         raise (UsageError if error.usage else HarnessError)(error.reason) from error  # both sides are the same
@@ -149,6 +152,7 @@ class _Gate:
             if side.dirty:
                 self._progress.note(f"{name} has changes that are not committed, and is measured with them")
         options = self._options
+        load_brought(options.qualities, self.sides["base"], self._workload)
         begun = monotonic()
         maker = Pairs(self.sides, self._workload, options, scratch, begun + options.time_limit_s)
         floors: Mapping[str, float] = self._floor.floors if self._floor is not None else {}
@@ -184,7 +188,7 @@ class _Gate:
             floor=self._floor,
             seconds=monotonic() - self._began,
             environment=capture(self._workload.threads),
-            settings=asdict(options) | {"metrics": list(options.metrics), "budgets": dict(options.budgets)},
+            settings=options.to_json(),
         )
 
     def _info(self, name: SideName, text: str) -> SideInfo:

@@ -145,7 +145,9 @@ class Live:
         return found
 
     def static(self) -> dict[str, Any]:
-        """What needs no statistics: FLOPs a sample, as far as they are counted, and bytes of the model and a batch.
+        """What needs no statistics: FLOPs a sample, bytes of the model and a batch.
+
+        FLOPs are `None` where not all operators are counted; `not_counted` names those that are not.
 
         The memory pass changes how malloc works, so that nothing is to be timed after it.
         """
@@ -156,7 +158,6 @@ class Live:
             "flops_per_sample": None if flops is None or flops.not_counted else flops.flops_per_sample,
             "not_counted": [] if flops is None else list(flops.not_counted),
             "memory_bytes": held + memory.delta_bytes,
-            "memory_method": memory.method,
         }
 
     def evaluate(self, output: str, metrics: Sequence[str]) -> str:
@@ -199,7 +200,6 @@ class Live:
             "first_calls_s": sum(each.first_s for each in found),
             "shapes": len(found),
             "iterations": sum(1 + each.iterations for each in found),
-            "steady": all(each.steady for each in found),
         }
 
     def _next(self, kind: str, items: Sequence[Any]) -> Any:

@@ -1,7 +1,9 @@
 """What may be set of a gate."""
 
+import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
+from typing import Any
 
 from mmbench.errors import UsageError
 
@@ -56,9 +58,11 @@ class GateOptions:
             UsageError: a number out of its range, or a metric twice.
         """
         for name, least in (("pairs", 1), ("blocks", 2), ("time_limit_s", 1), ("patience_s", 1)):
-            if getattr(self, name) < least:
-                flag = "--" + name.removesuffix("_s").replace("_", "-")
-                raise UsageError(f"{flag} must be at least {least}, not {getattr(self, name):g}")
+            value, flag = getattr(self, name), "--" + name.removesuffix("_s").replace("_", "-")
+            if not math.isfinite(value):
+                raise UsageError(f"{flag} must be finite, not {value}")
+            if value < least:
+                raise UsageError(f"{flag} must be at least {least}, not {value:g}")
         if self.most_pairs < self.pairs:
             raise UsageError(f"--most-pairs {self.most_pairs} is below --pairs {self.pairs}")
         for name in self.metrics:
@@ -73,6 +77,10 @@ class GateOptions:
         if metric in self.qualities:  # a share says nothing of a difference
             return self.budgets.get(metric, _QUALITY)
         return self.budgets.get(metric, self.budgets.get("", _BUDGETS.get(metric, 0.0)))
+
+    def to_json(self) -> dict[str, Any]:
+        """As plain JSON."""
+        return asdict(self) | {"metrics": list(self.metrics), "budgets": dict(self.budgets)}
 
     @property
     def timings(self) -> tuple[str, ...]:

@@ -3,7 +3,6 @@
 import math
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from time import monotonic
@@ -11,7 +10,7 @@ from typing import Any
 
 from mmbench.data.annotations import shown
 from mmbench.errors import UsageError
-from mmbench.gate.core import on_one_core
+from mmbench.gate.core import while_timed
 from mmbench.gate.link import Link, SideError, SideName
 from mmbench.gate.options import GateOptions
 from mmbench.gate.pingpong import Block, Chunk, play
@@ -125,7 +124,8 @@ class Pairs:
         check_apart(pair.facts, self._sides)
         if first:
             pair.answers = self._ask_both(links, {"do": "answers"})
-        with self._cores(links, pair.facts):
+        processes = [link.process for link in links.values()]
+        with while_timed(processes, pair.facts["base"]["device"], self._workloads["base"].threads):
             self._time(links, pair.blocks, places=number < max(self._options.pairs, PLACE_PAIRS))
         if first and self._options.qualities:
             asked = monotonic()
@@ -135,13 +135,6 @@ class Pairs:
             pair.static = self._ask_both(links, {"do": "static"})
         pair.again_s = monotonic() - begun
         return pair
-
-    def _cores(
-        self, links: Mapping[SideName, Link], facts: Mapping[SideName, Mapping[str, Any]]
-    ) -> AbstractContextManager[None]:
-        """Where the sides run while they are timed: on one core, if one is what they need."""
-        one = all(facts[name]["device"] == "cpu" and self._workloads[name].threads == 1 for name in SIDES)
-        return on_one_core([links[name].process for name in SIDES]) if one else nullcontext()
 
     def _time(self, links: Mapping[SideName, Link], blocks: dict[str, list[Block]], *, places: bool) -> None:
         """Add blocks of each kind that is gated, and of places if they are wanted: no verdict needs those."""
@@ -171,7 +164,7 @@ class Pairs:
     def _evaluate(self, links: Mapping[SideName, Link]) -> dict[SideName, Path]:
         """Base first, which tells how long head may take."""
         found: dict[SideName, Path] = {}
-        patience = _EVALUATION_S
+        patience = max(_EVALUATION_S, self._options.patience_s)
         for name in SIDES:
             output = str(self._scratch / f"runs-{name}")
             begun = monotonic()

@@ -5,7 +5,7 @@ within it. Between its chunks a worker waits for its next request and takes no t
 """
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from time import monotonic
 from typing import Any
@@ -76,7 +76,7 @@ def play(
         chunk: what is in each.
         blocks: of four chunks.
         timeout_s: seconds that a chunk may take.
-        until: time of `monotonic` after which no further block is begun; two are made in any case.
+        until: as `in_time`.
 
     Raises:
         SideError, HarnessError: as `Link.ask`.
@@ -84,14 +84,25 @@ def play(
     links = {"base": base, "head": head}
     request = chunk.request(kind)
     found = []
-    for number in range(blocks):
-        if number >= _FEWEST and monotonic() > until:
-            break
+    for number in in_time(blocks, until):
         chunks: dict[str, list[Parts]] = {"base": [], "head": []}
         for side in _ORDERS[number % 2]:
             chunks[side].append(links[side].ask(request, timeout_s))
         found.append(Block((chunks["base"][0], chunks["base"][1]), (chunks["head"][0], chunks["head"][1])))
     return found
+
+
+def in_time(blocks: int, until: float) -> Iterator[int]:
+    """The numbers of the blocks that there is time for.
+
+    Args:
+        blocks: that are wanted.
+        until: time of `monotonic` after which no further block is begun; two are made in any case.
+    """
+    for number in range(blocks):
+        if number >= _FEWEST and monotonic() > until:
+            break
+        yield number
 
 
 def log_ratios(blocks: Iterable[Block], part: str | None = None) -> NDArray[np.float64]:

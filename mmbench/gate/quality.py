@@ -1,15 +1,34 @@
 """Qualities of both sides: the same rows, or a paired difference on the same samples."""
 
-from mmbench.errors import HarnessError, unknown_name
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from mmbench.errors import HarnessError, UsageError, unknown_name
 from mmbench.gate.link import SideError
 from mmbench.gate.options import GateOptions
-from mmbench.gate.pair import Pair
+from mmbench.gate.pair import SIDES, Pair
+from mmbench.gate.side import Side
 from mmbench.gate.verdict import decide
+from mmbench.gate.workload import Workload
 from mmbench.leaderboard.compare import compare_runs
 from mmbench.leaderboard.comparison import Gap
 from mmbench.leaderboard.stored_run import find_runs
 from mmbench.metrics.load import load_metric
 from mmbench.record.gate import Change, Finding, Verdict
+from mmbench.registry import load_plugin_file, registry
+
+
+def load_brought(metrics: Sequence[str], base: Side, workload: Workload) -> None:
+    """Let this process have metrics that only plugins bring, which are base's: what was there before judges.
+
+    Raises:
+        UsageError: a plugin fails.
+    """
+    if all(":" in metric or metric in registry.names("metric") for metric in metrics):
+        return
+    for file in base.workload(workload, Path.cwd()).plugins:
+        load_plugin_file(base.folder / file)
 
 
 def quality(metric: str, pair: Pair, options: GateOptions) -> Finding:
@@ -17,27 +36,31 @@ def quality(metric: str, pair: Pair, options: GateOptions) -> Finding:
 
     Raises:
         UsageError: base has no such metric.
-        SideError: head has not.
+        SideError: head has not, or its samples or how they are scored are others.
     """
-    base, head = find_runs([pair.runs["base"], pair.runs["head"]])
-    if metric not in base.record.metrics:
-        raise unknown_name("metric of base:", metric, base.record.metrics)
-    if metric not in head.record.metrics:
-        raise SideError("head", f"has no metric {metric!r}, which base has")
-    found = compare_runs([base, head], metric=metric, every_run=True)  # the first is the baseline
+    runs = find_runs([pair.runs[side] for side in SIDES])
+    base, head = (replace(run, place=side) for run, side in zip(runs, SIDES, strict=True))
+    kind = load_metric(metric)
+    if kind.name not in base.record.metrics:
+        raise unknown_name("metric of base:", kind.name, base.record.metrics)
+    if kind.name not in head.record.metrics:
+        raise SideError("head", f"has no metric {kind.name!r}, which base has")
+    try:
+        found = compare_runs([base, head], metric=metric, every_run=True)  # the first is the baseline
+    except UsageError as error:
+        raise SideError("head", str(error)) from error
     (gap,) = [entry.gap for entry in found.entries if entry.gap is not None]
-    value = base.record.metrics[metric]
-    better = load_metric(metric).higher_is_better is not False
+    better = kind.higher_is_better is not False
     change = _change(gap, better)
     budget = options.budget(metric)
     unknown = Verdict.INCONCLUSIVE, "the metric has no interval"
     verdict, reason = unknown if change is None else decide(change, budget, relative=False)
     return Finding(
-        metric=metric,
+        metric=kind.name,
         unit="",
         higher_is_better=better,
-        base=value.value,
-        head=head.record.metrics[metric].value,
+        base=base.record.metrics[kind.name].value,
+        head=head.record.metrics[kind.name].value,
         change=change,
         budget=budget,
         verdict=verdict,

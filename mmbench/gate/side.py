@@ -191,7 +191,8 @@ def _build(name: SideName, source: Path, target: Path) -> Path:
         words.append("--no-build-isolation")  # else pip fetches what builds it
     if importlib.util.find_spec("pip") is None:
         raise HarnessError(f"cannot build {name}: this environment has no pip")
-    command = [sys.executable, "-m", "pip", "install", *words, "--target", str(target), str(source)]
+    # -P: what lies in the working directory does not take the place of pip's modules.
+    command = [sys.executable, "-P", "-m", "pip", "install", *words, "--target", str(target), str(source)]
     try:
         code, told = _run(command, target.with_name("temporary"))
     except subprocess.TimeoutExpired:

@@ -65,10 +65,12 @@ def series_in(paths: Sequence[Path], selection: Selection, metrics: Sequence[str
         metrics: only these, if any are named.
 
     Raises:
-        UsageError: there is nothing, or no such metric.
+        UsageError: there is nothing, no such metric, or a selection where there are no records.
     """
     histories = [path for path in paths if path.suffix == ".csv"]
     folders = [path for path in paths if path.suffix != ".csv"]
+    if selection != Selection() and not folders:
+        raise UsageError("a history is taken whole: only records can be chosen by task, data set, split or model")
     records = [record for _, record in Store(Path()).find(folders)] if folders else []
     points: dict[tuple[str, str], list[Point]] = {}
     for workload, metric, point in [*_of_records(selection.apply(records) if records else []), *_of(histories)]:

@@ -85,11 +85,39 @@ def finding_lines(finding: Finding) -> list[str]:
     ]
 
 
+def answers_text(report: GateReport) -> str:
+    """How far both sides answered the same, in one line; empty where head did not come so far."""
+    answers = report.answers
+    if report.weak:
+        if report.head.answers is None:
+            return ""
+        same = report.head.answers == report.base.answers
+        return f"head's answers are {'' if same else 'not '}those that are stored"
+    if answers is None:
+        return ""
+    scores = f"; scores or vectors differ by up to {answers.largest:.2g}" if answers.largest else ""
+    if not answers.differ:
+        return f"both answer alike on {answers.samples:,} samples{scores}"
+    first = f"; first {answers.first}" if answers.first else ""
+    return f"head answers otherwise than base on {answers.differ:,} of {answers.samples:,} samples{scores}{first}"
+
+
+def processes_text(report: GateReport) -> str:
+    """What was timed: `3 pairs of processes that took turns`; empty where nothing was."""
+    changes = [*(finding.change for finding in report.findings), *(place.change for place in report.places)]
+    most = max((change.pairs for change in changes if change is not None), default=0)
+    if not most:
+        return ""
+    if report.weak:
+        return f"{most:,} process{'es' * (most != 1)} of head, without base"
+    return f"{most:,} pair{'s' * (most != 1)} of processes that took turns"
+
+
 def workload_text(report: GateReport) -> str:
     """What both sides ran, a name by which programs know it again: `film on vqa (easy-vqa, batch 64, cpu, float32)`."""
     given = report.workload
     what = " on ".join(str(given[key]) for key in ("model", "task") if given.get(key))
-    batch = given.get("batch_size")
+    batch, settings = given.get("batch_size"), given.get("settings")
     rest = [
         *(str(given[key]) for key in ("dataset", "split") if given.get(key)),
         *([f"batch {batch}"] if batch else []),
@@ -97,6 +125,7 @@ def workload_text(report: GateReport) -> str:
         *([f"first {given['limit']}"] if given.get("limit") else []),
         *([f"{given['threads']} threads"] if given.get("threads", 1) != 1 else []),
         *(str(given[key]) for key in ("weights",) if given.get(key)),
+        *(map(str, settings) if isinstance(settings, list) else ()),
     ]
     return printable(f"{what} ({', '.join(rest)})" if rest else what) or "mmbench gate"
 

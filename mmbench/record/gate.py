@@ -64,7 +64,10 @@ class Place(Part):
     base_s: Seconds
     head_s: Seconds
     change: Change | None = Field(description="null where too few pairs, or no time on one side")
-    slower: bool = Field(description="the whole interval lies above the budget of throughput")
+    slower: bool = Field(
+        description="head takes more for certain, and enough more to matter: of a part of the work the whole interval "
+        "lies above the budget of throughput, of the start every pair does"
+    )
 
 
 class Answers(Part):

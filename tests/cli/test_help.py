@@ -13,7 +13,10 @@ from mmbench.cli import app, main
 from mmbench.data.noise_summaries import SUMMARIES
 from mmbench.errors import HarnessError
 
-VERBS = ("eval", "profile", "train", "compare", "diagnose", "score", "leaderboard", "export", "list", "show", "doctor")
+VERBS = (
+    *("eval", "profile", "train", "compare", "diagnose", "score", "leaderboard", "gate", "bisect", "trend"),
+    *("export", "list", "show", "doctor"),
+)
 HEAVY = "torch transformers pandas pyarrow"
 
 

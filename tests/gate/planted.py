@@ -11,6 +11,7 @@ from pathlib import Path
 import torch
 
 from mmbench import DatasetCard, Sample, register, stage
+from mmbench.metrics.accuracy import Accuracy
 from mmbench.model import Batch
 from mmbench_tasks.vqa.task import VQA
 
@@ -35,7 +36,7 @@ class Planted(VQA):
     def load(self, dataset, split):
         words = ("red", "green")
         return [
-            Sample(f"{split}/{n}", {"text": f"is it {words[n % 2]}?"}, target=words[n % 2])
+            Sample(f"{PLANTED.get('ids', split)}/{n}", {"text": f"is it {words[n % 2]}?"}, target=words[n % 2])
             for n in range(PLANTED.get("samples", 200))
         ]
 
@@ -56,6 +57,15 @@ register("dataset", "planted")(
         metrics=("accuracy",),
     )
 )
+
+
+if "brings" in PLANTED:
+
+    @register("metric", PLANTED["brings"])
+    class Brought(Accuracy):
+        """Accuracy under another name."""
+
+        name = PLANTED["brings"]
 
 
 def called_by(function):

@@ -83,6 +83,15 @@ def test_no_base_and_no_report_of_before(run, tmp_path):
     assert (code, given) == (2, ["not run"])
 
 
+def test_the_workflow_gives_what_the_action_takes():
+    workflow = yaml.safe_load((ACTION.parent / ".github" / "workflows" / "gate.yml").read_text(encoding="utf-8"))
+    steps = {step.get("uses", "run"): step for step in workflow["jobs"]["gate"]["steps"]}
+    inputs = yaml.safe_load(ACTION.read_text(encoding="utf-8"))["inputs"]
+    given = set(steps["./"]["with"])
+    assert {name for name, each in inputs.items() if each.get("required")} <= given <= set(inputs)
+    assert steps["actions/checkout@v4"]["with"]["fetch-depth"] == 2  # or HEAD^1, the base, is not there
+
+
 def test_every_input_is_handed_on_and_described():
     action = yaml.safe_load(ACTION.read_text(encoding="utf-8"))
     (step,) = action["runs"]["steps"]

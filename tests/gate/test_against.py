@@ -56,6 +56,24 @@ def test_a_slower_head_is_found_and_the_report_is_weak(stored, plant, capsys):
         assert capsys.readouterr().err == f"error: {message}\n"
 
 
+def test_on_another_machine_it_cannot_tell(stored, capsys):
+    report = json.loads(stored.read_text(encoding="utf-8"))
+    report["environment"]["cpu"] = "another"
+    stored.write_text(json.dumps(report), encoding="utf-8")
+    capsys.readouterr()
+    assert main([*WORDS, "--against", "stored.json", "--head", "same", "--budget", "200%"]) == 3
+    assert "it was stored on another kind of machine, or by other versions" in capsys.readouterr().out
+
+
+def test_a_process_ends_in_time(stored, capsys):
+    """Two blocks are made in any case."""
+    capsys.readouterr()
+    words = ["--against", "stored.json", "--head", "same", "--budget", "400%", "--time-limit", "1", "--json"]
+    assert main([*WORDS, *words]) == 0
+    (finding,) = json.loads(capsys.readouterr().out)["findings"]
+    assert [len(process) for process in finding["head_s"]] == [2]
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [(None, "cannot read other.json: No such file or directory"), ("{}", "other.json is no report of `mmbench gate")],

@@ -74,14 +74,22 @@ def test_a_bad_end_that_answers_otherwise_is_no_slower_one(history, capsys):
     assert "error: --bad: answers otherwise than the good commit to 24 of 64 samples" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("read_s", [0.003, 0.02], ids=["slower", "beyond doubt"])
-def test_one_pair_of_two_is_not_certain(history, capsys, read_s):
+@pytest.mark.parametrize(
+    ("read_s", "first", "why"),
+    [
+        (0.003, "inconclusive", "whether --bad is slower than --good is not certain"),
+        (0.02, "the first bad commit is one of ", "the last step is not certain"),  # beyond doubt, so one pair tells
+    ],
+)
+def test_one_pair_of_two_is_not_certain(history, capsys, read_s, first, why):
     names = history({}, {"read_s": read_s}, {"read_s": read_s})
     words = [word if word != "1" else "2" for word in WORDS]
     assert main(["bisect", *words, "--good", names[0], "--time-limit", "1"]) == 3
     printed = capsys.readouterr()
     assert "1 of 2 pairs were made in the time for it (--time-limit)" in printed.err
-    assert "inconclusive: the last step is not certain" in printed.out
+    assert printed.out.startswith(first)
+    assert f"inconclusive: {why}; --most-pairs or --time-limit may help\n" in printed.out
+    assert "next: git show" not in printed.out
 
 
 def test_a_step_that_is_not_clear_is_told_as_such():

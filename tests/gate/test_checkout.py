@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from mmbench.errors import UsageError
+from mmbench.errors import HarnessError, UsageError
 from mmbench.gate.checkout import copied, files_of, repository
 
 
@@ -53,6 +53,20 @@ def test_it_is_gone_after_an_error_too(project, trees):
         raise KeyboardInterrupt
     assert not tree.exists()
     assert len(trees()) == 1
+
+
+def test_a_checkout_that_is_broken_off_leaves_nothing(project, git, trees, monkeypatch):
+    (project / ".gitattributes").write_text("* filter=slow\n")
+    git(project, "config", "filter.slow.smudge", "sleep 3; cat")
+    git(project, "add", ".")
+    git(project, "commit", "--quiet", "--message", "slow")
+    found = repository(project)
+    commit = found.known("main")
+    monkeypatch.setattr("mmbench.gate.checkout._PATIENCE_S", 1.0)
+    with pytest.raises(HarnessError, match="git worktree did not end within 1 s"), found.worktree(commit):
+        pass
+    assert len(trees()) == 1
+    assert not list((project / ".git").glob("worktrees/*"))
 
 
 def test_a_folder_that_the_commit_does_not_have_is_named(project, trees):

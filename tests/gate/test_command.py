@@ -103,6 +103,18 @@ def test_a_model_in_a_file_of_each_side(work, capsys):
     assert report["workload"]["model"] == "own.py:Own"
 
 
+def test_a_metric_that_a_plugin_brings(work, plant):
+    """In a process of its own, which is to load the plugin."""
+    plant(work / "base", brings="share_right")
+    plant(work / "head", brings="share_right", wrong=3)
+    words = [*WORDS, "--base", "base", "--head", "head", "--metric", "share_right", "--json"]
+    command = [sys.executable, "-m", "mmbench", "gate", *words]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (1, "")
+    (finding,) = json.loads(done.stdout)["findings"]
+    assert (finding["metric"], finding["base"], finding["head"]) == ("share_right", 1.0, 0.625)
+
+
 def test_a_floor_above_the_budget_is_inconclusive(work, plant, capsys):
     plant(work / "same")
     path = default_path(WORKLOAD)
@@ -130,6 +142,20 @@ def test_a_floor_above_the_budget_is_inconclusive(work, plant, capsys):
     path.write_text("{}")
     assert main(words) == 2
     assert "holds no noise floor: make it again with --calibrate" in capsys.readouterr().err
+
+
+def test_a_floor_is_measured_kept_and_used(work, plant, capsys):
+    plant(work / "same")
+    assert main(["gate", *WORDS, "--head", "same", "--calibrate", "--time-limit", "1", "--json"]) == 0
+    floor = json.loads(capsys.readouterr().out)
+    assert floor["pairs"] == 1  # there is no time for more
+    assert floor["floors"]["throughput"] > 0
+    assert default_path(WORKLOAD).is_file()
+    words = ["--base", "same", "--head", "same", "--pairs", "1", "--most-pairs", "1", "--budget", "0", "--json"]
+    assert main(["gate", *WORDS, *words]) == 3
+    report = json.loads(capsys.readouterr().out)
+    assert report["reason"].endswith(" exceeds the budget, 0.0%")
+    assert "the noise floor of this runner, " in report["reason"]
 
 
 def test_a_base_that_does_not_build(work, plant, git, capsys):
@@ -178,6 +204,10 @@ def test_what_fails_and_whose_fault_it_is(work, plant, capsys):
     [
         ([], "--base is missing: what shall head be compared with? A git reference, a folder or a python"),
         (["--base", "x", "--calibrate"], "--calibrate measures head against itself; leave out --base"),
+        (
+            ["--calibrate", "--report", "junit=gate.xml"],
+            "--calibrate makes pairs of its own and judges nothing; leave out --report",
+        ),
         (["--base", "nowhere"], "--base 'nowhere' is no folder and no interpreter, and this is no git repository"),
         (["--base", ".", "--budget", "five"], "--budget takes 5%, 0.05 or METRIC=5%, not 'five'"),
         (["--base", ".", "--metric", "latency,"], "--metric expects names with a comma between them"),
@@ -185,6 +215,7 @@ def test_what_fails_and_whose_fault_it_is(work, plant, capsys):
         (["--base", ".", "--report", "junti=a.xml"], "unknown kind of --report 'junti'; did you mean 'junit'?"),
         (["--base", ".", "--report", "junit=no/a.xml"], "cannot write no/a.xml: there is no folder no"),
         (["--base", ".", "--pairs", "0"], "--pairs must be at least 1, not 0"),
+        (["--base", ".", "--time-limit", "inf"], "--time-limit must be finite, not inf"),
         (["--base", ".", "--most-pairs", "2"], "--most-pairs 2 is below --pairs 3"),
         (["--base", ".", "--floor", "none.json"], "there is no noise floor in none.json: --calibrate makes it"),
     ],

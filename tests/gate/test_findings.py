@@ -29,6 +29,18 @@ def test_a_stage_that_was_added_is():
     assert slower(*[pair({"read": 1.0}, {"read": 1.0, "check": 0.5})] * 3) == ["check"]
 
 
+def test_no_two_steps_have_one_name():
+    steps = {"data.load": 1.0, "data.collate": 1.0, "load": 0.5}  # the last is what collating marks itself
+    block = Block((steps, steps), (steps, steps))
+    found = pair({"read": 1.0}, {"read": 1.0})
+    found.blocks["data"] = [block] * 4
+    assert [place.name for place in places([found] * 3, 0.03) if place.group == "data"] == [
+        "data.load",
+        "collate",
+        "load",
+    ]
+
+
 def test_the_start_of_processes_is_compared_by_pairs():
     found = [pair({"read": 1.0}, {"read": 1.0}, load_s=(1.0, head)) for head in (1.5, 1.6, 1.7)]
     (load,) = [place for place in places(found, 0.03) if (place.group, place.name) == ("start", "load")]

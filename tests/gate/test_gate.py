@@ -4,6 +4,7 @@ import json
 import os
 import re
 import subprocess
+import sys
 from dataclasses import replace
 
 import pytest
@@ -168,6 +169,71 @@ def test_where_a_quality_is_gated_it_judges_the_answers(compared):
         Verdict.INCONCLUSIVE,
         "base cannot tell: it is no torch.nn.Module",
     )
+    (flops,) = compared({}, {}, metrics=("flops",)).findings
+    assert (flops.verdict, flops.reason) == (
+        Verdict.INCONCLUSIVE,
+        "base cannot tell: it works out of PyTorch's sight",
+    )
+
+
+OWN = """
+from torch import nn
+
+
+class Own(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.body = nn.Identity() if {width} == 192 else nn.Linear(192, {width})
+        self.head = nn.Linear({width}, 10)
+        nn.init.zeros_(self.head.weight)
+        nn.init.zeros_(self.head.bias)
+
+    def forward(self, image):
+        return self.head(self.body(image.flatten(1)))
+"""
+
+
+def test_what_needs_no_statistics_is_compared_exactly(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for side, width in (("base", 192), ("head", 1024)):
+        (tmp_path / side).mkdir()
+        (tmp_path / side / "own.py").write_text(OWN.format(width=width), encoding="utf-8")
+    workload = Workload("own.py:Own", "image_classification", limit=128, batch_size=16)
+    report = gate("base", "head", workload, GateOptions(("memory", "flops", "parameters"), pairs=1))
+    memory, flops, parameters = report.findings
+    assert {finding.verdict for finding in report.findings} == {report.verdict} == {Verdict.REGRESSION}
+    assert {finding.change.level for finding in report.findings} == {None}
+    # Multiplications and additions of the matrices, and their numbers with the biases.
+    assert (flops.base, flops.head) == (2 * 192 * 10, 2 * 192 * 1024 + 2 * 1024 * 10)
+    assert (parameters.base, parameters.head) == (193 * 10, 193 * 1024 + 1025 * 10)
+    assert parameters.change.value == pytest.approx(parameters.head / parameters.base - 1)
+    assert memory.base >= 4 * parameters.base
+    assert memory.head - memory.base >= 4 * (parameters.head - parameters.base)
+    assert memory.unit == "bytes"
+
+
+def test_the_interpreter_of_an_environment_is_a_side(plant, tmp_path, monkeypatch):
+    monkeypatch.chdir(plant(tmp_path / "here"))
+    report = gate(sys.executable, sys.executable, WORKLOAD, GateOptions(**QUICK, budgets={"": 4.0}))
+    assert (report.verdict, report.base.label, report.head.commit) == (Verdict.PASS, sys.executable, None)
+    assert report.base.versions == report.head.versions
+
+
+def test_a_dirty_tree_is_noted_and_measured(compared, plant, git, tmp_path):
+    notes = []
+
+    class Progress(GateProgress):
+        def note(self, message):
+            notes.append(message)
+
+    head = plant(tmp_path / "head")
+    git(head, "init", "--quiet")
+    git(head, "add", ".")
+    git(head, "commit", "--quiet", "--message", "one")
+    report = compared({}, {"read_s": 0.006}, progress=Progress())
+    assert notes == ["head has changes that are not committed, and is measured with them"]
+    assert (report.head.dirty, report.base.dirty, report.verdict) == (True, False, Verdict.REGRESSION)
+    assert report.head.label.endswith("with changes)")
 
 
 @pytest.mark.parametrize(
@@ -184,6 +250,15 @@ def test_where_a_quality_is_gated_it_judges_the_answers(compared):
 def test_what_head_does_wrong_is_its_failure(compared, planted, reason):
     report = compared({}, planted)
     assert (report.verdict, report.reason) == (Verdict.FAILURE, reason)
+
+
+def test_other_samples_under_a_quality_are_heads_failure(compared):
+    report = compared({}, {"ids": "renamed"}, metrics=("accuracy",))
+    assert report.verdict is Verdict.FAILURE
+    assert report.reason == (
+        "planted (base) and planted (head) have different samples: 'test/0' is in planted (base) and not in planted "
+        "(head)"
+    )
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,7 @@
 """What may be set of a gate, and what is refused."""
 
+import math
+
 import pytest
 
 from mmbench.errors import UsageError
@@ -67,6 +69,8 @@ def test_kinds_of_metrics_and_their_level():
         ({"pairs": 0}, "--pairs must be at least 1, not 0"),
         ({"blocks": 1}, "--blocks must be at least 2, not 1"),
         ({"time_limit_s": 0}, "--time-limit must be at least 1, not 0"),
+        ({"time_limit_s": math.inf}, "--time-limit must be finite, not inf"),
+        ({"patience_s": math.nan}, "--patience must be finite, not nan"),
         ({"pairs": 11}, "--most-pairs 10 is below --pairs 11"),
         ({"metrics": ("memory", "memory")}, "--metric memory is given twice"),
         ({"budgets": {"latency": 0.1}}, "--budget latency=...: latency is not gated; add --metric latency"),

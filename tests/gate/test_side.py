@@ -163,7 +163,7 @@ def test_pip_fetches_what_a_build_requires_unless_all_of_it_is_here(tmp_path, pl
     with opened("head", str(plain), scratch):
         pass
     words = (tmp_path / "words").read_text().splitlines()
-    assert words[:3] == ["-m", "pip", "install"]
+    assert words[:4] == ["-P", "-m", "pip", "install"]
     assert ("--no-build-isolation" not in words) == isolated
 
 

@@ -121,6 +121,10 @@ def test_figure(history, name, capsys):
         (["--metric", "througput"], "unknown metric here: 'througput'; did you mean 'throughput'?"),
         (["nowhere"], "nowhere does not exist; expected a folder of runs or a record.json"),
         (["none.csv"], "cannot read none.csv: No such file or directory"),
+        (
+            ["--model", "film"],
+            "a history is taken whole: only records can be chosen by task, data set, split or model",
+        ),
     ],
 )
 def test_mistakes_are_refused(history, capsys, words, message):

@@ -5,10 +5,12 @@ from collections.abc import Mapping, Sequence
 from mmbench.errors import join_names, printable
 from mmbench.gate.checkout import short_name
 from mmbench.gate.words import (
+    answers_text,
     bounds_text,
     budget_text,
     change_text,
     interval_text,
+    processes_text,
     relative,
     share,
     value_text,
@@ -18,7 +20,7 @@ from mmbench.leaderboard.cells import MISSING
 from mmbench.leaderboard.markup import escape_markdown, markdown
 from mmbench.leaderboard.sheet import Cell, Column, Note, Sheet
 from mmbench.leaderboard.units import duration
-from mmbench.record.gate import Answers, Finding, Floor, GateReport, Place, SideInfo, Verdict
+from mmbench.record.gate import Finding, Floor, GateReport, Place, SideInfo, Verdict
 
 LIMIT = 65_536
 """Bytes of a report. A comment holds as many characters; the summary of a step holds 1,024 kB."""
@@ -71,6 +73,10 @@ def _plain(text: str) -> str:
 
 def _escaped(text: str) -> str:
     return escape_markdown(_plain(text))
+
+
+def _sentence(text: str) -> str:
+    return f"{_escaped(text[:1].upper() + text[1:])}."
 
 
 def _verdict(report: GateReport) -> str:
@@ -136,27 +142,18 @@ def _place_change(place: Place) -> Cell:
 
 
 def _about(report: GateReport) -> str:
+    processes = processes_text(report)
     lines = [
         *(["Weak: base was stored by another run, so drift of the machine counts as head's."] if report.weak else []),
-        _answers(report.answers),
+        _sentence(answers_text(report) or "answers were not compared"),
         f"Base: {_side(report.base)}.",
         f"Head: {_side(report.head)}.",
         *_versions(report.base, report.head),
         f"Both ran {_escaped(workload_text(report))}.",
-        f"Measured for {duration(report.seconds)}{_pairs(report)}.",
+        f"Measured for {duration(report.seconds)}{f', {processes}' if processes else ''}.",
         _floor(report.floor),
     ]
     return "".join(f"- {line}\n" for line in lines)
-
-
-def _answers(answers: Answers | None) -> str:
-    if answers is None:
-        return "Answers were not compared."
-    scores = "" if answers.largest is None else f"; scores or vectors differ by up to {answers.largest:.2g}"
-    if not answers.differ:
-        return f"Both answer alike on {answers.samples:,} samples{scores}."
-    first = f"; first {_escaped(answers.first)}" if answers.first else ""
-    return f"Head answers otherwise than base on {answers.differ:,} of {answers.samples:,} samples{scores}{first}."
 
 
 def _side(side: SideInfo) -> str:
@@ -175,12 +172,6 @@ def _versions(base: SideInfo, head: SideInfo) -> list[str]:
         if base.versions.get(name) != head.versions.get(name)
     ]
     return [f"Versions differ (base and head): {_escaped(', '.join(differ))}."] if differ else []
-
-
-def _pairs(report: GateReport) -> str:
-    changes = [*(finding.change for finding in report.findings), *(place.change for place in report.places)]
-    most = max((change.pairs for change in changes if change is not None), default=0)
-    return f", {most:,} pair{'s' * (most != 1)} of processes" if most else ""
 
 
 def _floor(floor: Floor | None) -> str:

@@ -150,7 +150,7 @@ def _changes(findings: Iterable[Finding]) -> list[_Family]:
 
 def _places(report: GateReport) -> list[_Family]:
     times = _Family("place", "Time of a part of the work or of the start.", unit="seconds")
-    slower = _Family("place_slower", "1 where a part is slower in head by more than the budget.")
+    slower = _Family("place_slower", "1 where a part takes more time in head for certain, and by enough to matter.")
     for place in report.places:
         labels = {"place": place.name, "group": place.group}
         times.samples.append(({**labels, "side": "base"}, place.base_s))

@@ -85,7 +85,7 @@ def test_it_is_told_when_no_place_is_slower(reports):
         ("regression", "Head: HEAD (commit 1111111111, with changes that are not committed)."),
         ("regression", "Versions differ (base and head): torch 2.13.0 and 2.14.0."),
         ("regression", "Both ran film on vqa (easy-vqa, batch 64)."),
-        ("regression", "Measured for 41.5 s, 3 pairs of processes."),
+        ("regression", "Measured for 41.5 s, 3 pairs of processes that took turns."),
         ("regression", "Noise floor of this runner (12 pairs, 2026-11-20): throughput 1.2%, latency 2.0%."),
         ("regression", "In brackets: 95% or 97.5% intervals. A change without one is exact."),
         ("regression", "Of a quality it is the plain difference."),
@@ -97,6 +97,8 @@ def test_it_is_told_when_no_place_is_slower(reports):
         ("crash", "Answers were not compared."),
         ("crash", "Measured for 41.5 s."),
         ("weak", "Weak: base was stored by another run, so drift of the machine counts as head's."),
+        ("weak", "Head's answers are those that are stored."),
+        ("weak", "Measured for 41.5 s, 3 processes of head, without base."),
     ],
 )
 def test_it_tells(reports, name, text):

@@ -1,0 +1,53 @@
+"""What a gate tells on a terminal beside its table."""
+
+import json
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from mmbench.cli.gate_report import print_gate
+from mmbench.record.gate import GateReport
+
+EXAMPLE = Path(__file__).parents[1] / "record" / "example_gate.json"
+ANSWERS = {"samples": 64, "differ": 3, "largest": 2.0, "first": "sample 0: 'yes' in base, 'no' in head"}
+OTHERS = "head answers otherwise than base on 3 of 64 samples; scores or vectors differ by up to 2; first sample 0: "
+
+
+@pytest.fixture
+def shown(capsys):
+    """Lines of the example's report with other values: `shown(weak=True)`."""
+
+    def lines(**given):
+        example = json.loads(EXAMPLE.read_text(encoding="utf-8"))
+        print_gate(GateReport.model_validate_json(json.dumps(example | given)), Console(width=120))
+        return capsys.readouterr().out.splitlines()
+
+    return lines
+
+
+def test_the_verdict_comes_first_and_where_head_is_slower_after_the_table(shown):
+    lines = shown()
+    assert lines[0] == "regression throughput +5.1% [+4.2%, +6.0%]"
+    assert lines[1] == "film on vqa: head HEAD against base main"
+    assert "slower: the model (fuse) and the start (load); not found to be slower: the data pipeline" in lines
+    told = (
+        "change: by how much head costs more, 97.5 % intervals over 3 pairs of processes that took turns; 42 s in all"
+    )
+    assert told in lines
+    assert "both answer alike on 64 samples; scores or vectors differ by up to 1.3e-06" in lines
+
+
+def test_answers_that_differ_are_not_called_the_same(shown):
+    assert f"{OTHERS}'yes' in base, 'no' in head" in shown(answers=ANSWERS)
+
+
+def test_what_a_failure_has_told_is_not_told_again(shown):
+    assert not any("answers otherwise" in line for line in shown(answers=ANSWERS, findings=[], places=[])[1:])
+
+
+def test_a_weak_gate_says_that_base_was_not_run(shown):
+    lines = shown(weak=True, answers=None, places=[])
+    assert "weak: base was stored by another run, so what the machine did meanwhile counts as head's" in lines
+    assert any(line.startswith("change: ") and "3 processes of head, without base" in line for line in lines)
+    assert "head's answers are those that are stored" in lines
