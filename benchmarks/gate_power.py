@@ -16,13 +16,14 @@ import subprocess
 import sys
 import tempfile
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
 from shutil import copy, rmtree
 from statistics import median
 from time import perf_counter
+from typing import Any
 
 import numpy as np
 import torch
@@ -189,21 +190,22 @@ def products_for(share: float) -> int:
 
 
 def table(paths: Sequence[Path]) -> str:
-    """Finished trials as a table: what was judged, how often which verdict, and how long it took."""
-    head = ["judge", "work", "machine", "trials", *VERDICTS, "median change", "median time"]
-    rows = [head, ["---"] * len(head), *map(row, paths)]
+    """Finished trials as a table: how often which verdict, how long it took; judges of the same work stand together."""
+    head = ["work", "machine", "judge", "trials", *VERDICTS, "median change", "median time"]
+    studies = [[json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()] for path in paths]
+    studies.sort(key=lambda trials: (trials[0]["extra"] < 0, trials[0]["extra"], trials[0]["neighbour"]))
+    rows = [head, ["---"] * len(head), *map(row, studies)]
     return "\n".join(f"| {' | '.join(cells)} |" for cells in rows)
 
 
-def row(path: Path) -> list[str]:
+def row(trials: Sequence[Mapping[str, Any]]) -> list[str]:
     """The trials of one file; shares with Wilson's 95 % interval."""
-    trials = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
     counts = Counter(trial["verdict"] for trial in trials)
     changes = [trial["change"]["value"] for trial in trials if trial.get("change")]
     return [
-        trials[0]["judge"],
         f"{trials[0]['extra']:+.0%}" if trials[0]["extra"] else "the same",
         "one core busy" if trials[0]["neighbour"] else "idle",
+        trials[0]["judge"],
         str(len(trials)),
         *(share(counts[verdict], len(trials)) for verdict in VERDICTS[:1]),
         *(share(counts[verdict], len(trials)) if counts[verdict] else "0" for verdict in VERDICTS[1:]),

@@ -245,10 +245,10 @@ def load_plugin_file(path: Path) -> ModuleType:
         UsageError: no such file, or it fails; the user asked for it, so the run stops.
     """
     if not path.is_file():
-        raise UsageError(f"plugin file {str(path)!r} does not exist")
+        raise UsageError(f"Python file {str(path)!r} does not exist")
     spec = util.spec_from_file_location(f"mmbench_plugin_{path.stem}", path)
     if spec is None or spec.loader is None:
-        raise UsageError(f"plugin file {str(path)!r} is not Python source (*.py)")
+        raise UsageError(f"{str(path)!r} is not Python source (*.py)")
     module = util.module_from_spec(spec)
     sys.modules[spec.name] = module  # dataclasses and type hints look their module up by name
     try:
@@ -259,7 +259,7 @@ def load_plugin_file(path: Path) -> ModuleType:
     except MMBenchError:
         raise
     except (Exception, SystemExit) as error:  # as in Registry.load: any failure, told with its reason
-        raise UsageError(f"plugin file {str(path)!r} fails: {type(error).__name__}: {error}") from error
+        raise UsageError(f"Python file {str(path)!r} fails: {type(error).__name__}: {error}") from error
     return module
 
 

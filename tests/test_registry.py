@@ -237,7 +237,7 @@ def test_failing_plugin_file_says_why_and_leaves_nothing(tmp_path: Path, body: s
     file.write_text(f"from mmbench import register\nregister('model', 'test-partial')(object)\n{body}\n")
     with pytest.raises(UsageError) as caught:
         load_plugin_file(file)
-    assert str(caught.value).startswith(f"plugin file {str(file)!r} fails: ")
+    assert str(caught.value).startswith(f"Python file {str(file)!r} fails: ")
     assert reason in str(caught.value)
     assert "test-partial" not in registry.names("model")
 
@@ -251,7 +251,7 @@ def test_plugin_file_may_not_take_a_name(tmp_path: Path) -> None:
 
 
 def test_missing_plugin_file(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match=r"plugin file '.*absent\.py' does not exist"):
+    with pytest.raises(UsageError, match=r"Python file '.*absent\.py' does not exist"):
         load_plugin_file(tmp_path / "absent.py")
 
 

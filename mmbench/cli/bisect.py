@@ -83,7 +83,10 @@ def _print(found: "Found", out: Console) -> None:
     else:
         first = f"the first bad commit is one of {', '.join(short_name(commit) for commit in found.candidates)}"
     out.print(f"[bold]{first}[/]", soft_wrap=True)
-    told = f"slower than {found.threshold:+.1%} counts as bad; confidence of all steps together {found.confidence:.1%}"
+    told = (
+        f"a commit counts as bad from half of the way between good and bad on, {found.threshold:+.1%}; "
+        f"confidence of all steps together {found.confidence:.1%}"
+    )
     out.print(escape(printable(told)), soft_wrap=True)
     if not found.certain:
         out.print(f"[bold yellow]inconclusive[/]: the last step is not certain; {_MORE}", soft_wrap=True)

@@ -20,6 +20,7 @@ from mmbench.gate.words import (
 )
 from mmbench.leaderboard.cells import MISSING
 from mmbench.leaderboard.units import duration
+from mmbench.profile.stage import OTHER
 from mmbench.record.gate import Finding, GateReport, Place, Verdict
 
 _STYLES = {
@@ -41,8 +42,9 @@ def print_gate(report: GateReport, console: Console) -> None:
         console.print(_findings(report.findings))
     for line in [*_where(report), *_about(report)]:
         console.print(escape(printable(line)), soft_wrap=True)
-    if any(place.slower for place in report.places):
-        console.print(_places(report.places))
+    groups = {place.group for place in report.places if place.slower}
+    if groups:
+        console.print(_places([place for place in report.places if place.group in groups]))
 
 
 def _sides(report: GateReport) -> str:
@@ -80,7 +82,9 @@ def _where(report: GateReport) -> list[str]:
     ]
     others = [name for group, name in _GROUPS.items() if group not in groups]
     rest = f"; not found to be slower: {join_names(others)}" if others else ""
-    return [f"slower: {join_names(told)}{rest}"]
+    stages = [place.name for place in report.places if place.group == "model"]
+    hint = ["mark parts of the model by `with mmbench.stage(NAME):` to see which"] if stages == [OTHER] else []
+    return [f"slower: {join_names(told)}{rest}", *(hint if "model" in groups else [])]
 
 
 def _places(places: Sequence[Place]) -> Table:
@@ -88,12 +92,13 @@ def _places(places: Sequence[Place]) -> Table:
     table.add_column("where")
     for header in ("base", "head", "change"):
         table.add_column(header, justify="right")
+    table.add_column("")
     for place in places:
         change = place.change
         text = MISSING if change is None else f"{share(change.value, '+')} {bounds_text(change)}"
         name = escape(printable(place.name if place.group == "model" else f"{place.group}: {place.name}"))
-        style = "bold red" if place.slower else "dim"
-        table.add_row(name, duration(place.base_s), duration(place.head_s), text, style=style)
+        style, mark = ("bold red", "▲ slower") if place.slower else ("dim", "")
+        table.add_row(name, duration(place.base_s), duration(place.head_s), text, mark, style=style)
     return table
 
 
@@ -101,11 +106,9 @@ def _about(report: GateReport) -> list[str]:
     """What a reader must know of how it was measured."""
     found = []
     timed = [finding.change for finding in report.findings if finding.base_s and finding.change]
-    if timed:
-        found.append(
-            f"change: by how much head costs more, {100 * (timed[0].level or 0):.3g} % intervals over "
-            f"{processes_text(report)}; {report.seconds:.0f} s in all"
-        )
+    if report.findings:
+        how = f"{100 * (timed[0].level or 0):.3g} % intervals over {processes_text(report)}; " if timed else ""
+        found.append(f"change: above zero head costs more, or is worse; {how}{report.seconds:.0f} s in all")
     if report.weak:
         found.append("weak: base was stored by another run, so what the machine did meanwhile counts as head's")
     elif report.floor is None and timed:
@@ -114,4 +117,8 @@ def _about(report: GateReport) -> list[str]:
     # A failure has told its reason, and that all are the same to the last digit is no news.
     if report.findings and (report.weak or (answers is not None and (answers.differ or answers.largest))):
         found.append(answers_text(report))
+    if report.verdict is Verdict.INCONCLUSIVE and timed and not report.weak:
+        found.append(
+            "next: more pairs (--most-pairs, --time-limit), a quieter machine, or a --budget that this one can hold"
+        )
     return found

@@ -10,9 +10,12 @@ from rich.table import Table
 from mmbench.errors import printable
 from mmbench.gate.trend import Series
 from mmbench.gate.words import amount_text, share
+from mmbench.leaderboard.cells import MISSING
+from mmbench.stats.change_points import FEWEST
 
 _BARS = "▁▂▃▄▅▆▇█"
 _CURVE = 24  # letters of a curve
+_SHORTEST = 2 * FEWEST
 
 
 def print_trend(found: Sequence[Series], console: Console) -> None:
@@ -23,6 +26,8 @@ def print_trend(found: Sequence[Series], console: Console) -> None:
         console.print(_table(own))
         for line in _changes(own):
             console.print(escape(printable(line)), soft_wrap=True)
+        if any(len(series.points) < _SHORTEST for series in own):
+            console.print(f"[dim]{MISSING}: a change of level shows from {_SHORTEST} points on[/]")
         console.print()
 
 
@@ -39,7 +44,7 @@ def _table(found: Sequence[Series]) -> Table:
             f"{len(values):,}",
             amount_text(series.unit, values[0]),
             amount_text(series.unit, values[-1]),
-            f"{len(series.changes)}",
+            f"{len(series.changes)}" if len(values) >= _SHORTEST else MISSING,
             _curve(values),
         )
     return table

@@ -55,7 +55,8 @@ def load_stored(path: Path, workload: Workload, options: GateOptions) -> GateRep
     ours = without_places(workload)
     for name in sorted({*ours, *found.workload} - {*_PLACES}):
         if found.workload.get(name) != ours.get(name):
-            raise UsageError(f"{path} is of another workload: {name} {found.workload.get(name)}, not {ours.get(name)}")
+            there, here = (told.get(name) or "none" for told in (found.workload, ours))
+            raise UsageError(f"{path} is of another workload: its {name} is {there}, and here it is {here}")
     stored = {finding.metric for finding in found.findings if finding.head_s}
     for metric in options.metrics:
         if metric not in stored:
@@ -123,7 +124,7 @@ def gate_against(
         created=created,
         verdict=verdict,
         reason=failure or reason_for(findings, verdict),
-        base=stored.head,
+        base=stored.head.model_copy(update={"label": f"{stored.head.label}, stored on {stored.created:%Y-%m-%d}"}),
         head=info,
         workload=without_places(workload),
         ran=stored.ran,

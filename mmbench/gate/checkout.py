@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mmbench.errors import HarnessError, UsageError, printable, unknown_name
+from mmbench.gate.command import run
 from mmbench.gate.scratch import is_left, scratch_folder
 
 PROJECT_FILES = (Path("pyproject.toml"), Path("setup.py"))
@@ -213,18 +214,10 @@ def _git(folder: Path, *words: str, settings: Sequence[str] = ()) -> subprocess.
     environment = {name: value for name, value in os.environ.items() if name not in _OF_ONE_REPOSITORY}
     # Its messages are read.
     environment |= {"GIT_TERMINAL_PROMPT": "0", "GIT_OPTIONAL_LOCKS": "0", "LC_ALL": "C"}
+    # References stand behind --end-of-options.
+    command = ["git", *(word for setting in settings for word in ("-c", setting)), *words]
     try:
-        return subprocess.run(  # noqa: S603  # git, no shell; references stand behind --end-of-options
-            ["git", *(word for setting in settings for word in ("-c", setting)), *words],  # noqa: S607  # wherever the user has it
-            cwd=folder,
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            errors="surrogateescape",
-            timeout=_PATIENCE_S,
-            check=False,
-        )
+        return run(command, folder, environment, _PATIENCE_S)
     except FileNotFoundError:
         return subprocess.CompletedProcess(words, _NO_GIT, "", "git is not installed")
     except subprocess.TimeoutExpired:

@@ -83,6 +83,7 @@ class Pairs:
         until: float = math.inf,
     ) -> None:
         self._sides = sides
+        self._asked = workload
         self._options = options
         self._scratch = scratch
         self._until = until
@@ -121,7 +122,7 @@ class Pairs:
         begun, first = monotonic(), number == 0
         pair = Pair(facts=self._prepare(links))
         check_same(pair.facts)
-        check_apart(pair.facts, self._sides)
+        check_apart(pair.facts, self._sides, self._asked)
         if first:
             pair.answers = self._ask_both(links, {"do": "answers"})
         processes = [link.process for link in links.values()]
@@ -212,20 +213,32 @@ def iteration_seconds(link: Link, kind: str, patience_s: float) -> float:
     return float(sum(link.ask(one.request(kind), patience_s).values()))
 
 
-def check_apart(facts: Mapping[SideName, Mapping[str, Any]], sides: Mapping[SideName, Side]) -> None:
+def check_apart(
+    facts: Mapping[SideName, Mapping[str, Any]], sides: Mapping[SideName, Side], workload: Workload
+) -> None:
     """Refuse to compare code with itself where two versions were asked for: it would always pass.
 
     Raises:
-        UsageError: names the model's file, which both run.
+        UsageError: names the model's file, which both run, and says why.
     """
     base, head = (facts[name] for name in SIDES)
     same = all(base[what] == head[what] for what in ("files", "weights"))
     if same and sides["base"].label != sides["head"].label:
         file = shown(Path(head.get("model_file") or head["files"][-1]))
         raise UsageError(
-            f"base and head run the same files, such as {file}, so they cannot differ: give plugins relative to the "
-            "side's folder, and run where the project's pyproject.toml is"
+            f"base and head run the same files, such as {file}, so they cannot differ: {_why_same(sides, workload)}"
         )
+
+
+def _why_same(sides: Mapping[SideName, Side], workload: Workload) -> str:
+    named = [*(part for part in workload.model.split(":") if part.endswith(".py")), *workload.plugins]
+    for file in named:
+        if Path(file).is_absolute():
+            return f"give {shown(Path(file))} relative to the working directory, so that each side has its own"
+        for name, side in sides.items():
+            if not (side.folder / file).exists():
+                return f"{name} has no {file}, so that it runs the one in the working directory"
+    return "run it where the project's pyproject.toml is"
 
 
 def check_same(facts: Mapping[SideName, Mapping[str, Any]]) -> None:

@@ -3,12 +3,11 @@
 import importlib.util
 import os
 import shutil
-import signal
 import subprocess
 import sys
 import tomllib
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -20,6 +19,7 @@ from packaging.version import Version
 from mmbench.engine.models import WEIGHTS_FOLDER
 from mmbench.errors import HarnessError, UsageError, printable
 from mmbench.gate.checkout import PROJECT_FILES, copied, repository, short_name
+from mmbench.gate.command import run
 from mmbench.gate.link import Link, SideError, SideName
 from mmbench.gate.workload import Workload
 
@@ -115,7 +115,7 @@ def opened(name: SideName, text: str, scratch: Path) -> Iterator[Side]:
         raise UsageError(f"--{name} is empty: give a git reference, a folder, or an interpreter")
     path = Path(text).expanduser()
     python = _interpreter(path)
-    here = None if path.is_absolute() else repository(Path.cwd())  # no reference begins with a slash
+    here = None if _is_path(text) else repository(Path.cwd())
     commit = None if here is None else here.commit(text)
     if commit is not None and path.exists() and text not in (".", ".."):
         raise UsageError(
@@ -128,7 +128,7 @@ def opened(name: SideName, text: str, scratch: Path) -> Iterator[Side]:
     elif path.is_dir():
         yield _folder_side(name, text, path.resolve(), scratch)
     elif here is None:
-        raise UsageError(f"--{name} {text!r} is no folder and no interpreter{_why_no_reference(path)}")
+        raise UsageError(f"--{name} {text!r} is no folder and no interpreter{_why_no_reference(text)}")
     else:
         commit = here.known(text)
         with here.worktree(commit) as tree:
@@ -138,8 +138,13 @@ def opened(name: SideName, text: str, scratch: Path) -> Iterator[Side]:
             yield Side(name, _label(text, commit), Path(sys.executable), tree, environment, site, commit)
 
 
-def _why_no_reference(path: Path) -> str:
-    if path.is_absolute():
+def _is_path(text: str) -> bool:
+    """Whether it can be no reference of git, of which none begins like this."""
+    return text.startswith(("/", "~", "./", "../"))
+
+
+def _why_no_reference(text: str) -> str:
+    if _is_path(text):
         return ""
     return ", and git is not installed" if shutil.which("git") is None else ", and this is no git repository"
 
@@ -193,44 +198,20 @@ def _build(name: SideName, source: Path, target: Path) -> Path:
         raise HarnessError(f"cannot build {name}: this environment has no pip")
     # -P: what lies in the working directory does not take the place of pip's modules.
     command = [sys.executable, "-P", "-m", "pip", "install", *words, "--target", str(target), str(source)]
+    temporary = target.with_name("temporary")  # where it leaves files, too, if it is broken off
+    temporary.mkdir()
+    # The copy is no repository, from whose tags some projects take their version.
+    environment = {"SETUPTOOLS_SCM_PRETEND_VERSION": _VERSION, **os.environ, "TMPDIR": str(temporary)}
     try:
-        code, told = _run(command, target.with_name("temporary"))
+        done = run(command, Path.cwd(), environment, _BUILD_S)
     except subprocess.TimeoutExpired:
         raise SideError(name, f"does not build within {_BUILD_S:.0f} s") from None
-    if code:
-        lines = [line.strip() for line in told.splitlines() if line.strip()]
+    if done.returncode:
+        lines = [line.strip() for line in (done.stdout + done.stderr).splitlines() if line.strip()]
         # Where pip itself fails on a project, `ERROR: Exception:` stands before a traceback, whose last line tells.
         errors = [line for line in lines if line.lower().startswith("error") and not line.endswith(":")]
         raise SideError(name, f"does not build: {printable((errors or lines[-1:] or ['no reason given'])[0])}")
     return target
-
-
-def _run(command: Sequence[str], temporary: Path) -> tuple[int, str]:
-    """Exit code and output of a build, which leaves no compiler running and, where it is stopped, no files elsewhere.
-
-    Raises:
-        subprocess.TimeoutExpired: it takes too long.
-    """
-    temporary.mkdir()
-    # The copy is no repository, from whose tags some projects take their version.
-    environment = {"SETUPTOOLS_SCM_PRETEND_VERSION": _VERSION, **os.environ, "TMPDIR": str(temporary)}
-    with subprocess.Popen(  # noqa: S603  # pip of this interpreter; building runs the code that is to be run
-        command,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        errors="replace",
-        env=environment,
-        start_new_session=True,  # what it starts ends with it, and Ctrl-C comes to the gate alone
-    ) as process:
-        try:
-            told = process.communicate(timeout=_BUILD_S)
-        finally:
-            with suppress(ProcessLookupError, PermissionError):
-                os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
-    return process.returncode, "".join(told)
 
 
 def _build_requirements(source: Path) -> list[str]:

@@ -66,6 +66,8 @@ def decide(
     if _looks_better(change, budget, relative=relative) and change.high < 0:
         return Verdict.IMPROVEMENT, None
     if change.high > budget:
+        if change.low > 0:
+            return Verdict.INCONCLUSIVE, "worse for certain, but perhaps by no more than the budget"
         return Verdict.INCONCLUSIVE, "the interval straddles the budget"
     return Verdict.PASS, None
 

@@ -115,7 +115,7 @@ def processes_text(report: GateReport) -> str:
 
 def workload_text(report: GateReport) -> str:
     """What both sides ran, a name by which programs know it again: `film on vqa (easy-vqa, batch 64, cpu, float32)`."""
-    given = report.workload
+    given = {**report.workload, "dataset": report.workload.get("dataset") or report.ran.get("dataset")}
     what = " on ".join(str(given[key]) for key in ("model", "task") if given.get(key))
     batch, settings = given.get("batch_size"), given.get("settings")
     rest = [

@@ -95,10 +95,12 @@ def count(value: int | None) -> str:
 
 
 def size(total: int | None) -> str:
-    """Format bytes in decimal units: 12.3 MB."""
+    """Format bytes in decimal units: 12.3 MB, below 1 MB in kB."""
     if total is None:
         return MISSING
     value = total / 1e6
+    if value < 1:
+        return f"{value * 1000:.1f} kB"
     return f"{value:.1f} MB" if value < 1000 else f"{value / 1000:,.2f} GB"
 
 

@@ -92,7 +92,7 @@ def test_a_path_is_told_by_its_name(capsys, tmp_path):
         (["my model.py:number"], "my model.py:number gave a int; expected a model, or a torch.nn.Module"),
         (["my model.py"], "expected my model.py:FACTORY, a function in that file that gives a model"),
         (["."], "the folder of that name is opened by --model hf:."),
-        (["none.py:plain"], "plugin file 'none.py' does not exist"),
+        (["none.py:plain"], "Python file 'none.py' does not exist"),
         (
             ["my model.py:plain", "--option", "scal=2"],
             "unknown option of my model.py:plain 'scal'; did you mean 'scale'?",

@@ -103,7 +103,7 @@ def probe(model: str, **changes: str) -> list[str]:
         ({"dtype": "float8"}, "Invalid value for '--dtype': "),
         ({"limit": "many"}, "Invalid value for '--limit': "),
         ({"device": "gpu0"}, "unknown device 'gpu0'; expected auto, cpu, or an accelerator such as cuda"),
-        ({"plugin": "mine.py"}, "plugin file 'mine.py' does not exist"),
+        ({"plugin": "mine.py"}, "Python file 'mine.py' does not exist"),
         ({"weights": "no.safetensors"}, "weights file 'no.safetensors' does not exist"),
         (
             {"model": "probe-numbered"},
@@ -145,7 +145,7 @@ def test_model_of_another_modality(refused):
 
 def test_plugin_that_fails(refused):
     Path("mine.py").write_text("import no_such_module")
-    assert refused(2, *evaluation(plugin="mine.py")).startswith("plugin file 'mine.py' fails: ModuleNotFoundError: ")
+    assert refused(2, *evaluation(plugin="mine.py")).startswith("Python file 'mine.py' fails: ModuleNotFoundError: ")
 
 
 def film_with(change) -> None:

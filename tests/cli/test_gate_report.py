@@ -30,11 +30,15 @@ def test_the_verdict_comes_first_and_where_head_is_slower_after_the_table(shown)
     lines = shown()
     assert lines[0] == "regression throughput +5.1% [+4.2%, +6.0%]"
     assert lines[1] == "film on vqa: head HEAD against base main"
+    fuse, load = [" ".join(line.split()) for line in lines if "▲ slower" in line]
+    assert fuse == "fuse 1.00 ms 2.00 ms +100.0% [+90.0%, +110.0%] ▲ slower"
+    assert load.startswith("start: load ")
+    assert not any("data: collate" in line for line in lines)  # nothing of it is slower
     assert "slower: the model (fuse) and the start (load); not found to be slower: the data pipeline" in lines
-    told = (
-        "change: by how much head costs more, 97.5 % intervals over 3 pairs of processes that took turns; 42 s in all"
-    )
-    assert told in lines
+    assert (
+        "change: above zero head costs more, or is worse; 97.5 % intervals over 3 pairs of processes that took turns; "
+        "42 s in all"
+    ) in lines
     assert "both answer alike on 64 samples; scores or vectors differ by up to 1.3e-06" in lines
 
 
@@ -51,3 +55,14 @@ def test_a_weak_gate_says_that_base_was_not_run(shown):
     assert "weak: base was stored by another run, so what the machine did meanwhile counts as head's" in lines
     assert any(line.startswith("change: ") and "3 processes of head, without base" in line for line in lines)
     assert "head's answers are those that are stored" in lines
+
+
+def test_what_is_inconclusive_says_what_may_help(shown):
+    told = "next: more pairs (--most-pairs, --time-limit), a quieter machine, or a --budget that this one can hold"
+    assert told in shown(verdict="inconclusive")
+    assert told not in shown()
+
+
+def test_a_model_without_stages_is_told_how_to_mark_them(shown):
+    place = {"name": "other", "group": "model", "base_s": 0.001, "head_s": 0.002, "change": None, "slower": True}
+    assert "mark parts of the model by `with mmbench.stage(NAME):` to see which" in shown(places=[place])

@@ -100,7 +100,7 @@ def test_light_verbs_import_nothing_heavy(arguments: list[str]) -> None:
         (["list", "--jsno"], "error: No such option: --jsno"),
         (["show"], "error: Missing argument 'NAME'."),
         (["list", "modles"], "error: unknown kind 'modles'; did you mean 'models'"),
-        (["list", "--plugin", "no/such.py"], "error: plugin file 'no/such.py' does not exist"),
+        (["list", "--plugin", "no/such.py"], "error: Python file 'no/such.py' does not exist"),
     ],
 )
 def test_wrong_usage_is_one_line_and_exit_code_2(

@@ -254,7 +254,7 @@ def test_runs_as_a_module() -> None:
         (("--model", "film", "--task", "vqa", "--modality", "txt"), "'txt'; did you mean 'text'?"),
         (("--model", "text-only", "--task", "vqa", "--modality", "text"), "what it reads is fixed"),
         (("--model", "film", "--task", "vqa", "--limit", "1"), "raise --limit or raise --validation"),
-        (("--model", "film", "--task", "vqa", "--plugin", "absent.py"), "plugin file 'absent.py' does not exist"),
+        (("--model", "film", "--task", "vqa", "--plugin", "absent.py"), "Python file 'absent.py' does not exist"),
     ],
 )
 def test_bad_input_is_one_line_and_leaves_nothing(

@@ -22,11 +22,16 @@ def stored(tmp_path, monkeypatch, plant):
 
 
 def test_a_slower_head_is_found_and_the_report_is_weak(stored, plant, capsys):
+    stored_on = json.loads(stored.read_text(encoding="utf-8"))["created"][:10]
     plant(Path("slow"), read_s=0.012)
     capsys.readouterr()
     assert main([*WORDS, "--against", "stored.json", "--head", "slow", "--json"]) == 1
     report = json.loads(capsys.readouterr().out)
-    assert (report["weak"], report["verdict"], report["base"]["label"]) == (True, "regression", "same")
+    assert (report["weak"], report["verdict"], report["base"]["label"]) == (
+        True,
+        "regression",
+        f"same, stored on {stored_on}",
+    )
     (finding,) = report["findings"]
     assert 1.5 < finding["change"]["value"] < 3.5
     assert finding["head"] < finding["base"]
@@ -44,7 +49,7 @@ def test_a_slower_head_is_found_and_the_report_is_weak(stored, plant, capsys):
     assert main([*WORDS, "--against", "stored.json", "--head", "new"]) == 1
     assert capsys.readouterr().out.startswith("failure does not run the same as what is stored: revision 2, not 1")
     for words, message in (
-        (["--limit", "100"], "stored.json is of another workload: limit None, not 100"),
+        (["--limit", "100"], "stored.json is of another workload: its limit is none, and here it is 100"),
         (
             ["--metric", "latency"],
             "stored.json holds no timings of latency, only these can be gated against it: throughput",

@@ -2,9 +2,11 @@
 
 import pytest
 
-from mmbench.gate.findings import places
+from mmbench.gate.findings import exact, places
+from mmbench.gate.options import GateOptions
 from mmbench.gate.pair import Pair
 from mmbench.gate.pingpong import Block
+from mmbench.record.gate import Verdict
 
 FACTS = {"first_s": 1.0, "warm_s": 2.0, "first_calls_s": 1.0, "iterations": 2, "shapes": 1}
 
@@ -27,6 +29,21 @@ def test_a_stage_under_a_new_name_is_not_slower():
 
 def test_a_stage_that_was_added_is():
     assert slower(*[pair({"read": 1.0}, {"read": 1.0, "check": 0.5})] * 3) == ["check"]
+
+
+@pytest.mark.parametrize(
+    ("head", "verdict"),
+    [
+        (169_512, Verdict.PASS),  # a page more, of a small model 2.5 %
+        (65_416, Verdict.PASS),
+        (165_416 + 300_000, Verdict.REGRESSION),
+    ],
+)
+def test_memory_by_which_processes_of_the_same_code_differ_is_no_regression(head, verdict):
+    static = {"base": {"memory_bytes": 165_416}, "head": {"memory_bytes": head}}
+    found = exact("memory", [Pair(static=static)], GateOptions(("memory",)))
+    assert (found.verdict, found.base, found.head) == (verdict, 165_416, head)
+    assert found.change.value == pytest.approx(head / 165_416 - 1)
 
 
 def test_no_two_steps_have_one_name():

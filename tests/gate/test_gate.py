@@ -286,8 +286,13 @@ def test_what_base_does_wrong_is_an_error(compared):
 
 def test_code_that_cannot_differ_is_not_compared(compared, plant, tmp_path):
     plugin = plant(tmp_path / "elsewhere") / PLUGIN
-    with pytest.raises(UsageError, match=r"run the same files, such as elsewhere/model\.py, so they cannot differ"):
+    same = r"run the same files, such as elsewhere/model\.py, so they cannot differ: "
+    with pytest.raises(UsageError, match=f"{same}give elsewhere/model.py relative to the working directory"):
         compared({}, {"read_s": 0.01}, workload=Workload("planted", "planted", plugins=(str(plugin),)))
+    with pytest.raises(
+        UsageError, match=f"{same}base has no elsewhere/model.py, so that it runs the one in the working"
+    ):
+        compared({}, {"read_s": 0.01}, workload=Workload("planted", "planted", plugins=("elsewhere/model.py",)))
 
 
 def test_sides_that_differ_in_what_the_model_imports_are(compared, plant, tmp_path):

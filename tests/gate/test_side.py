@@ -228,10 +228,11 @@ def test_without_git_there_are_no_references(project, scratch, monkeypatch):
         pass
 
 
-def test_an_absolute_path_is_no_reference(project, scratch):
+@pytest.mark.parametrize("text", ["/no/where", "../nowhere", "./nowhere", "~/no/where"])
+def test_a_path_is_no_reference(project, scratch, text):
     with (
-        pytest.raises(UsageError, match=r"--base '/no/where' is no folder and no interpreter$"),
-        opened("base", "/no/where", scratch),
+        pytest.raises(UsageError, match=rf"--base '{text}' is no folder and no interpreter$"),
+        opened("base", text, scratch),
     ):
         pass
 

@@ -1,6 +1,7 @@
 """`mmbench trend`: series from stored records and from histories, their changes of level, figures."""
 
 import json
+import re
 from datetime import timedelta
 from itertools import count
 from pathlib import Path
@@ -11,6 +12,7 @@ import pytest
 from mmbench.cli import main
 from mmbench.record.schema import RunRecord
 from mmbench.record.store import Store
+from mmbench.stats.change_points import FEWEST
 
 EXAMPLE = Path(__file__).parents[1] / "record" / "example_record.json"
 
@@ -67,6 +69,14 @@ def test_a_change_of_level_in_a_history(history, capsys):
     shown = capsys.readouterr().out
     assert "throughput: 1,001.0 samples/s to 921.0 samples/s (-8.0%) at 0000000000, 2026-11-13 (p = 0.001)" in shown
     assert "24   1,001.0 samples/s   920.0 samples/s" in shown
+
+
+def test_of_too_few_points_no_change_can_be_told(records, capsys):
+    records([0.9, 0.5])
+    assert main(["trend", "--metric", "accuracy"]) == 0
+    shown = capsys.readouterr().out
+    assert re.search(r"accuracy +2 +0\.9000 +0\.5000 +– ", shown)
+    assert f"–: a change of level shows from {2 * FEWEST} points on" in shown
 
 
 def test_series_of_records_by_workload(records, capsys):

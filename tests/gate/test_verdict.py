@@ -33,6 +33,11 @@ def test_a_change_and_its_interval_against_the_budget(low, high, verdict):
     assert decide(change(low, high), budget=0.03)[0] is verdict
 
 
+def test_what_is_worse_for_certain_is_not_called_unclear_in_all():
+    assert decide(change(0.01, 0.045), budget=0.03)[1] == "worse for certain, but perhaps by no more than the budget"
+    assert decide(change(0.0, 0.045), budget=0.03)[1] == "the interval straddles the budget"
+
+
 def test_a_floor_above_the_budget_allows_no_verdict():
     for low, high in ((0.5, 0.6), (-0.01, 0.01), (-0.6, -0.5)):
         verdict, reason = decide(change(low, high), budget=0.03, floor=0.031)

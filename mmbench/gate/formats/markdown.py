@@ -157,9 +157,10 @@ def _about(report: GateReport) -> str:
 
 
 def _side(side: SideInfo) -> str:
+    commit = short_name(side.commit or "")
     told = [
-        *([f"commit {_escaped(short_name(side.commit))}"] if side.commit else []),
-        *(["with changes that are not committed"] if side.dirty else []),
+        *([f"commit {_escaped(commit)}"] if commit not in side.label else []),  # most labels tell it
+        *(["with changes that are not committed"] if side.dirty and "with changes" not in side.label else []),
     ]
     return f"{_escaped(side.label)} ({', '.join(told)})" if told else _escaped(side.label)
 
