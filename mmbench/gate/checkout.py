@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mmbench.errors import HarnessError, UsageError, printable, unknown_name
-from mmbench.gate.command import run
+from mmbench.gate.program import run
 from mmbench.gate.scratch import is_left, scratch_folder
 
 PROJECT_FILES = (Path("pyproject.toml"), Path("setup.py"))

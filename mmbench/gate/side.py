@@ -19,8 +19,8 @@ from packaging.version import Version
 from mmbench.engine.models import WEIGHTS_FOLDER
 from mmbench.errors import HarnessError, UsageError, printable
 from mmbench.gate.checkout import PROJECT_FILES, copied, repository, short_name
-from mmbench.gate.command import run
 from mmbench.gate.link import Link, SideError, SideName
+from mmbench.gate.program import run
 from mmbench.gate.workload import Workload
 
 _OWN_WHEELS = Version("70.1")
