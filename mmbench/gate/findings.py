@@ -64,7 +64,10 @@ def timing(metric: str, pairs: Sequence[Pair], options: GateOptions, floor: floa
 
 
 def exact(metric: str, pairs: Sequence[Pair], options: GateOptions) -> Finding:
-    """`memory` of the model and one batch, `flops`, or `parameters`; the least of all pairs, since memory varies."""
+    """`memory` of the model and one batch, `flops`, or `parameters`.
+
+    The least of all pairs, since memory varies; a change of memory by no more than that passes whatever the budget.
+    """
     budget = options.budget(metric)
     if metric == "parameters":
         unit, found = "parameters", {side: _least(pair.facts[side]["parameters"] for pair in pairs) for side in SIDES}
