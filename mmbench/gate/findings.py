@@ -66,7 +66,7 @@ def timing(metric: str, pairs: Sequence[Pair], options: GateOptions, floor: floa
 def exact(metric: str, pairs: Sequence[Pair], options: GateOptions) -> Finding:
     """`memory` of the model and one batch, `flops`, or `parameters`.
 
-    The least of all pairs, since memory varies; a change of memory by no more than that passes whatever the budget.
+    The least of all pairs, since memory varies; a change of memory by `_SAME_BYTES` or less passes whatever the budget.
     """
     budget = options.budget(metric)
     if metric == "parameters":

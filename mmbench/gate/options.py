@@ -30,8 +30,8 @@ class GateOptions:
     Attributes:
         metrics: what is gated: timings, exact metrics, or metrics of the task.
         budgets: by metric, the change that is borne: a share, of a quality a difference; under "" that of all others.
-            Where there is none it is `BUDGET` for timings, 2 % for memory, .01 for a quality, nothing for the others. Of
-            memory, what processes of the same code differ by is borne in any case.
+            Where there is none it is `BUDGET` for timings, 2 % for memory, .01 for a quality, nothing for the others.
+            Of memory, what processes of the same code differ by is borne in any case.
         pairs, most_pairs: pairs of processes at first, and at most where a verdict is not clear.
         blocks: of four chunks, in a pair: at least.
         chunk_s: seconds that a chunk takes, about. The shorter it is, the less the machine changes within a block.
