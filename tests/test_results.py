@@ -188,17 +188,17 @@ def test_evaluating_again_gives_the_same_numbers(runs, model, tmp_path):
 def test_the_tables_are_made_from_the_records(capsys):
     assert main(["leaderboard", str(RESULTS / "reference"), "--format", "markdown"]) == 0
     shown = (RESULTS / "README.md").read_text(encoding="utf-8")
-    assert f"\n\n{capsys.readouterr().out.strip()}\n" in shown
+    assert f"\n{capsys.readouterr().out.strip()}\n" in shown
     three = [str(RESULTS / folder / task / dataset) for task, dataset in (EASY, AV) for folder in SEEDS]
     assert main(["leaderboard", *three, "--seeds", "--metric", "accuracy", "--format", "markdown"]) == 0
-    assert f"\n\n{capsys.readouterr().out.strip()}\n" in shown
+    assert f"\n{capsys.readouterr().out.strip()}\n" in shown
 
 
 def test_the_table_of_the_gate_is_made_from_its_trials():
     files = sorted(str(file) for file in (RESULTS / "gate").glob("*.jsonl"))
     script = ROOT / "benchmarks" / "gate_power.py"
     done = subprocess.run([sys.executable, script, "--table", *files], capture_output=True, text=True, check=True)
-    assert f"\n\n{done.stdout.strip()}\n" in (RESULTS / "README.md").read_text(encoding="utf-8")
+    assert f"\n{done.stdout.strip()}\n" in (RESULTS / "README.md").read_text(encoding="utf-8")
 
 
 def test_eight_fusions_stand_side_by_side_at_equal_parameters():
