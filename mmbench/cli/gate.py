@@ -53,8 +53,8 @@ def gate(
         typer.Option(
             "--budget",
             metavar="5%|METRIC=5%",
-            help="The change that is borne.",
-            show_default="3 % of timings, 2 % of memory, else none",
+            help="The change that is borne; without a name of all but qualities.",
+            show_default="3 % of timings, 2 % of memory or 256 KiB, a point of a quality, else none",
         ),
     ] = None,
     against: Annotated[
@@ -207,7 +207,11 @@ def _calibrate(head: str, workload: Workload, options: GateOptions, place: Path,
         typer.echo(found.model_dump_json(indent=2))
         return
     for name, value in found.floors.items():
-        print_line("noise floor", "bold", f"{name} {value:.2%}, from {found.pairs} pairs of the same code")
+        print_line(
+            "noise floor",
+            "bold",
+            f"{name} {value:.2%}, from {found.pairs} pair{'s' * (found.pairs != 1)} of the same code",
+        )
     print_line("wrote", "green", str(place))
 
 
@@ -231,8 +235,9 @@ def _reports(texts: Sequence[str]) -> list[tuple[str, Path]]:
     """What `--report` says.
 
     Raises:
-        UsageError: not KIND=FILE, no such kind, or a folder that is not there.
+        UsageError: not KIND=FILE, no such kind, a folder that is not there, or a file that is no history.
     """
+    from mmbench.gate.formats.history import read_history
     from mmbench.gate.formats.writers import FORMATS, HISTORY
 
     found = []
@@ -244,6 +249,8 @@ def _reports(texts: Sequence[str]) -> list[tuple[str, Path]]:
             raise unknown_name("kind of --report", kind, (*FORMATS, HISTORY))
         if not Path(file).absolute().parent.is_dir():
             raise UsageError(f"cannot write {file}: there is no folder {Path(file).parent}")
+        if kind == HISTORY and Path(file).exists():
+            read_history(Path(file))
         found.append((kind, Path(file)))
     return found
 

@@ -113,11 +113,15 @@ def _about(report: GateReport) -> list[str]:
         found.append("weak: base was stored by another run, so what the machine did meanwhile counts as head's")
     elif report.floor is None and timed:
         found.append("this runner's noise floor is not known: mmbench gate --calibrate measures it")
+    # The first line has told those that made the verdict.
+    others = [finding for finding in report.findings if finding.reason and finding.verdict is not report.verdict]
+    found += [f"{finding.metric} ({finding.verdict.value}): {finding.reason}" for finding in others]
     answers = report.answers
     # A failure has told its reason, and that all are the same to the last digit is no news.
     if report.findings and (report.weak or (answers is not None and (answers.differ or answers.largest))):
         found.append(answers_text(report))
-    if report.verdict is Verdict.INCONCLUSIVE and timed and not report.weak:
+    unclear = any(finding.verdict is Verdict.INCONCLUSIVE and finding.base_s for finding in report.findings)
+    if report.verdict is Verdict.INCONCLUSIVE and unclear and not report.weak:
         found.append(
             "next: more pairs (--most-pairs, --time-limit), a quieter machine, or a --budget that this one can hold"
         )

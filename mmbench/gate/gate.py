@@ -100,6 +100,11 @@ def calibrate(code: str, workload: Workload, options: GateOptions, *, progress: 
                 pairs.append(maker.make())
     except SideError as error:
         raise (UsageError if error.usage else HarnessError)(error.reason) from error  # both sides are the same
+    if len(pairs) < CALIBRATION_PAIRS:
+        progress.note(
+            f"{len(pairs)} of {CALIBRATION_PAIRS} pairs were made in the time for it (--time-limit), so that the floor "
+            "is higher than it need be"
+        )
     return floor_of(pairs, workload, options)
 
 

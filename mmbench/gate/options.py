@@ -29,7 +29,8 @@ class GateOptions:
 
     Attributes:
         metrics: what is gated: timings, exact metrics, or metrics of the task.
-        budgets: by metric, the change that is borne: a share, of a quality a difference; under "" that of all others.
+        budgets: by metric, the change that is borne: a share, of a quality a difference; under "" that of all others
+            but qualities, of whose differences a share says nothing.
             Where there is none it is `BUDGET` for timings, 2 % for memory, .01 for a quality, nothing for the others.
             Of memory, what processes of the same code differ by is borne in any case.
         pairs, most_pairs: pairs of processes at first, and at most where a verdict is not clear.

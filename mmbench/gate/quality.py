@@ -1,6 +1,8 @@
 """Qualities of both sides: the same rows, or a paired difference on the same samples."""
 
-from collections.abc import Sequence
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,7 +15,7 @@ from mmbench.gate.verdict import decide
 from mmbench.gate.workload import Workload
 from mmbench.leaderboard.compare import compare_runs
 from mmbench.leaderboard.comparison import Gap
-from mmbench.leaderboard.stored_run import find_runs
+from mmbench.leaderboard.stored_run import find_runs, read_rows
 from mmbench.metrics.load import load_metric
 from mmbench.record.gate import Change, Finding, Verdict
 from mmbench.registry import load_plugin_file, registry
@@ -27,15 +29,26 @@ def load_brought(metrics: Sequence[str], base: Side, workload: Workload) -> None
     """
     if all(":" in metric or metric in registry.names("metric") for metric in metrics):
         return
-    for file in base.workload(workload, Path.cwd()).plugins:
-        load_plugin_file(base.folder / file)
+    with _importable(base.site or base.folder):
+        for file in base.workload(workload, Path.cwd()).plugins:
+            load_plugin_file(base.folder / file)
+
+
+@contextmanager
+def _importable(folder: Path) -> Iterator[None]:
+    """Let a plugin import what lies there, as it does in a worker, where nothing else has that name."""
+    sys.path.append(str(folder))
+    try:
+        yield
+    finally:
+        sys.path.remove(str(folder))
 
 
 def quality(metric: str, pair: Pair, options: GateOptions) -> Finding:
     """A metric of the task on all samples of the split.
 
     Raises:
-        UsageError: base has no such metric.
+        UsageError: base has no such metric, or no rows of it that could be paired.
         SideError: head has not, or its samples or how they are scored are others.
     """
     runs = find_runs([pair.runs[side] for side in SIDES])
@@ -45,6 +58,7 @@ def quality(metric: str, pair: Pair, options: GateOptions) -> Finding:
         raise unknown_name("metric of base:", kind.name, base.record.metrics)
     if kind.name not in head.record.metrics:
         raise SideError("head", f"has no metric {kind.name!r}, which base has")
+    read_rows([base], kind())  # what fails here is no fault of head
     try:
         found = compare_runs([base, head], metric=metric, every_run=True)  # the first is the baseline
     except UsageError as error:

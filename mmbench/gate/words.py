@@ -104,12 +104,13 @@ def answers_text(report: GateReport) -> str:
 
 def processes_text(report: GateReport) -> str:
     """What was timed: `3 pairs of processes that took turns`; empty where nothing was."""
+    if report.weak:
+        count = max((len(finding.head_s or ()) for finding in report.findings), default=0)
+        return f"{count:,} process{'es' * (count != 1)} of head, without base" if count else ""
     changes = [*(finding.change for finding in report.findings), *(place.change for place in report.places)]
     most = max((change.pairs for change in changes if change is not None), default=0)
     if not most:
         return ""
-    if report.weak:
-        return f"{most:,} process{'es' * (most != 1)} of head, without base"
     return f"{most:,} pair{'s' * (most != 1)} of processes that took turns"
 
 

@@ -10,6 +10,7 @@ from mmbench.cli.gate_report import print_gate
 from mmbench.record.gate import GateReport
 
 EXAMPLE = Path(__file__).parents[1] / "record" / "example_gate.json"
+TIMED = json.loads(EXAMPLE.read_text(encoding="utf-8"))["findings"][0]
 ANSWERS = {"samples": 64, "differ": 3, "largest": 2.0, "first": "sample 0: 'yes' in base, 'no' in head"}
 OTHERS = "head answers otherwise than base on 3 of 64 samples; scores or vectors differ by up to 2; first sample 0: "
 
@@ -59,8 +60,19 @@ def test_a_weak_gate_says_that_base_was_not_run(shown):
 
 def test_what_is_inconclusive_says_what_may_help(shown):
     told = "next: more pairs (--most-pairs, --time-limit), a quieter machine, or a --budget that this one can hold"
-    assert told in shown(verdict="inconclusive")
+    assert told in shown(verdict="inconclusive", findings=[{**TIMED, "verdict": "inconclusive"}])
     assert told not in shown()
+
+
+def test_more_pairs_are_no_advice_where_nothing_is_timed(shown):
+    exact = {**TIMED, "metric": "flops", "verdict": "inconclusive", "base_s": None, "head_s": None}
+    lines = shown(verdict="inconclusive", findings=[TIMED, exact])
+    assert not any(line.startswith("next: ") for line in lines)
+
+
+def test_a_reason_that_is_not_the_verdicts_is_told_too(shown):
+    borne = {**TIMED, "metric": "memory", "verdict": "pass", "reason": "planted: it is borne"}
+    assert "memory (pass): planted: it is borne" in shown(findings=[TIMED, borne])
 
 
 def test_a_model_without_stages_is_told_how_to_mark_them(shown):

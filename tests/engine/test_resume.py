@@ -74,7 +74,7 @@ def evaluation(probes, capsys, threads):
     """Run in this process into a folder; returns the record, the table of samples, and what was printed on stderr."""
 
     def evaluate(output, *more):
-        code = main([*ARGUMENTS, "--output", str(output), "--json", *more])
+        code = main([*ARGUMENTS, "--cost", "off", "--output", str(output), "--json", *more])
         printed = capsys.readouterr()
         assert code == 0, printed.err
         store = Store(output)

@@ -36,7 +36,11 @@ class Planted(VQA):
     def load(self, dataset, split):
         words = ("red", "green")
         return [
-            Sample(f"{PLANTED.get('ids', split)}/{n}", {"text": f"is it {words[n % 2]}?"}, target=words[n % 2])
+            Sample(
+                PLANTED.get("id") or f"{PLANTED.get('ids', split)}/{n}",
+                {"text": f"is it {words[n % 2]}?"},
+                target=words[n % 2],
+            )
             for n in range(PLANTED.get("samples", 200))
         ]
 

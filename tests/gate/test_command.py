@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from threading import Timer
 from xml.etree import ElementTree
 
 import pytest
@@ -101,12 +102,80 @@ def test_a_model_in_a_file_of_each_side(work, capsys):
     assert report["verdict"] == "regression"
     assert report["findings"][0]["change"]["value"] > 0.5
     assert report["workload"]["model"] == "own.py:Own"
+    assert main(["gate", *words, "--base", "head", "--head", "base", *pairs]) == 0
+    assert json.loads(capsys.readouterr().out)["verdict"] == "improvement"
+
+
+PROJECT = """
+[build-system]
+requires = ["setuptools"]
+build-backend = "setuptools.build_meta"
+[project]
+name = "planted-project"
+version = "0.1"
+[tool.setuptools]
+packages = ["planted_project"]
+"""
+
+PAUSE = """
+try:
+    from planted_project.pause import SECONDS
+except ImportError:
+    SECONDS = 0.002
+"""
+
+EDITABLE = """
+import sys
+from importlib.util import spec_from_file_location
+
+
+class Editable:
+    @staticmethod
+    def find_spec(name, path=None, target=None):
+        return spec_from_file_location(name, {file!r}) if name == "planted_project.pause" else None
+
+
+sys.meta_path.append(Editable)
+"""
+
+
+def test_a_project_is_built_and_each_side_imports_its_own(work, git, capsys, monkeypatch):
+    """Though the environment has it in an editable installation, from which base could have what only head has."""
+    project = work / "project"
+    package = project / "planted_project"
+    package.mkdir(parents=True)
+    (project / "pyproject.toml").write_text(PROJECT)
+    (package / "__init__.py").touch()
+    (package / "net.py").write_text(PAUSE + OWN.format(seconds="SECONDS"))
+    (project / "own.py").write_text("from planted_project.net import Own\n")
+    git(project, "init", "--quiet", "--initial-branch=main")
+    git(project, "add", ".")
+    git(project, "commit", "--quiet", "--message", "one")
+    (package / "pause.py").write_text("SECONDS = 0.006\n")
+    git(project, "add", ".")
+    git(project, "commit", "--quiet", "--message", "two")
+    (work / "environment").mkdir()
+    (work / "environment" / "sitecustomize.py").write_text(EDITABLE.format(file=str(package / "pause.py")))
+    monkeypatch.setenv("PYTHONPATH", str(work / "environment"))
+    monkeypatch.chdir(project)
+    words = ["--model", "own.py:Own", "--task", "image_classification", "--limit", "128", "--batch-size", "16"]
+    pairs = ["--pairs", "1", "--most-pairs", "1", "--json"]
+    assert main(["gate", *words, "--base", "HEAD~1", "--head", "HEAD", *pairs]) == 1
+    report = json.loads(capsys.readouterr().out)
+    assert report["verdict"] == "regression"
+    assert report["findings"][0]["change"]["value"] > 0.5
+    assert [report[side]["commit"] for side in ("base", "head")] == [
+        git(project, "rev-parse", name) for name in ("HEAD~1", "HEAD")
+    ]
+    assert len(git(project, "worktree", "list").splitlines()) == 1
 
 
 def test_a_metric_that_a_plugin_brings(work, plant):
     """In a process of its own, which is to load the plugin."""
-    plant(work / "base", brings="share_right")
-    plant(work / "head", brings="share_right", wrong=3)
+    for side, wrong in (("base", 0), ("head", 3)):
+        plugin = plant(work / side, brings="share_right", wrong=wrong) / "model.py"
+        plugin.write_text(f"import beside_it\n{plugin.read_text()}")
+        plugin.with_name("beside_it.py").touch()
     words = [*WORDS, "--base", "base", "--head", "head", "--metric", "share_right", "--json"]
     command = [sys.executable, "-m", "mmbench", "gate", *words]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
@@ -147,8 +216,10 @@ def test_a_floor_above_the_budget_is_inconclusive(work, plant, capsys):
 def test_a_floor_is_measured_kept_and_used(work, plant, capsys):
     plant(work / "same")
     assert main(["gate", *WORDS, "--head", "same", "--calibrate", "--time-limit", "1", "--json"]) == 0
-    floor = json.loads(capsys.readouterr().out)
+    shown = capsys.readouterr()
+    floor = json.loads(shown.out)
     assert floor["pairs"] == 1  # there is no time for more
+    assert "note: 1 of 12 pairs were made in the time for it (--time-limit), so that the floor is" in shown.err
     assert floor["floors"]["throughput"] > 0
     assert default_path(WORKLOAD).is_file()
     words = ["--base", "same", "--head", "same", "--pairs", "1", "--most-pairs", "1", "--budget", "0", "--json"]
@@ -214,6 +285,10 @@ def test_what_fails_and_whose_fault_it_is(work, plant, capsys):
         (["--base", ".", "--report", "gate.xml"], "--report takes KIND=FILE, as junit=gate.xml, not 'gate.xml'"),
         (["--base", ".", "--report", "junti=a.xml"], "unknown kind of --report 'junti'; did you mean 'junit'?"),
         (["--base", ".", "--report", "junit=no/a.xml"], "cannot write no/a.xml: there is no folder no"),
+        (
+            ["--base", ".", "--report", "history=no.csv"],
+            "no.csv is no history: its header is not time,commit,workload and metrics, each once",
+        ),
         (["--base", ".", "--pairs", "0"], "--pairs must be at least 1, not 0"),
         (["--base", ".", "--time-limit", "inf"], "--time-limit must be finite, not inf"),
         (["--base", ".", "--most-pairs", "2"], "--most-pairs 2 is below --pairs 3"),
@@ -221,6 +296,7 @@ def test_what_fails_and_whose_fault_it_is(work, plant, capsys):
     ],
 )
 def test_mistakes_are_refused_before_anything_runs(work, capsys, words, message):
+    (work / "no.csv").write_text("something else\n")
     assert main(["gate", *WORDS, *words]) == 2
     assert capsys.readouterr().err == f"error: {message}\n"
 
@@ -228,13 +304,19 @@ def test_mistakes_are_refused_before_anything_runs(work, capsys, words, message)
 def test_a_second_gate_waits_for_the_first(work, plant, capsys, monkeypatch):
     monkeypatch.setattr("tempfile.tempdir", str(work))
     plant(work / "same")
-    with FileLock(work / f"mmbench-gate-{os.getuid()}.lock"):
+    other = FileLock(work / f"mmbench-gate-{os.getuid()}.lock", thread_local=False)
+    with other:
         assert main(["gate", *WORDS, "--base", "same", "--head", "same", "--time-limit", "1"]) == 4
     assert capsys.readouterr().err.splitlines() == [
         "note: another gate measures on this machine; waiting for it",
         "error: another gate or bisection of this user still measures on this machine after 1 s: start again when it "
         "has ended, or wait longer for it with --time-limit SECONDS",
     ]
+    other.acquire()
+    Timer(1.0, other.release).start()
+    words = ["--pairs", "1", "--most-pairs", "1", "--budget", "400%"]
+    assert main(["gate", *WORDS, "--base", "same", "--head", "same", *words]) == 0
+    assert "waiting for it" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])

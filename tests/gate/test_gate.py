@@ -261,6 +261,12 @@ def test_other_samples_under_a_quality_are_heads_failure(compared):
     )
 
 
+def test_samples_that_cannot_be_paired_are_no_fault_of_head(compared):
+    same = {"id": "the same"}
+    with pytest.raises(UsageError, match=r"planted \(base\): an id stands for several samples"):
+        compared(same, same, metrics=("accuracy",))
+
+
 @pytest.mark.parametrize(
     ("planted", "metrics"),
     [
@@ -312,9 +318,11 @@ def test_a_worker_that_is_killed_from_outside_is_no_verdict(compared):
 
 
 def test_too_few_pairs_in_the_time_are_inconclusive(compared):
-    report = compared({}, {"read_s": 0.003}, time_limit_s=1.0, **THREE)
+    report = compared({}, {"read_s": 0.003}, time_limit_s=1.0, blocks=1000, **THREE)
     assert report.verdict is Verdict.INCONCLUSIVE
-    assert report.findings[0].reason == "1 of 3 pairs were made in the time for it (--time-limit)"
+    (finding,) = report.findings
+    assert finding.reason == "1 of 3 pairs were made in the time for it (--time-limit)"
+    assert [len(blocks) for blocks in finding.head_s] == [2]  # these are made in any case
 
 
 def test_a_floor_is_what_the_same_code_seems_to_change(plant, tmp_path, monkeypatch):

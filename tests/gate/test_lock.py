@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from threading import Timer
 
 import pytest
 
@@ -19,6 +20,18 @@ def test_who_waits_in_vain_is_told_for_what_and_what_to_do(tmp_path, monkeypatch
     )
     with alone(1, notes.append), pytest.raises(HarnessError, match=message), alone(0.01, notes.append):
         pass
+    assert notes == ["another gate measures on this machine; waiting for it"]
+
+
+def test_who_waits_long_enough_comes_in(tmp_path, monkeypatch):
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    notes = []
+    first = alone(1, notes.append)
+    first.__enter__()
+    waiting = Timer(0.5, first.__exit__, (None, None, None))
+    waiting.start()
+    with alone(60, notes.append):
+        assert waiting.finished.is_set()
     assert notes == ["another gate measures on this machine; waiting for it"]
 
 
